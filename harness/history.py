@@ -1,0 +1,153 @@
+"""A history: what every operation of a run was asked, what it answered, and when.
+
+One row of a numpy structured array per operation (or per message of a batch), in any order. An operation is the closed
+interval [invoked, returned] on one monotonic clock that all workers share (Herlihy & Wing, *Linearizability*, 1990).
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status, message_number, message_writer
+
+__all__ = ["INTACT", "OPERATION_RECORD", "PENDING_RETURN", "History", "HistoryError", "operation_record"]
+
+OPERATION_RECORD = np.dtype(
+    [
+        ("invoked", np.int64),  # ns, taken before the first step of the call
+        ("returned", np.int64),  # ns, taken after its last step; PENDING_RETURN if it never returned
+        ("value", np.uint64),  # identity of the message written, removed or seen (message_value)
+        ("id", np.uint64),  # entry id that the channel reported: of the message, or of the head a MISMATCH saw; NO_ID
+        ("target", np.uint64),  # skip: the entry id asked for; else NO_ID
+        ("timeout", np.int64),  # ns asked for; NO_TIMEOUT
+        ("size", np.uint32),  # payload bytes
+        ("retries", np.uint32),  # rounds after the first
+        ("batch", np.uint32),  # rows of one call of write_many / read_many share a number > 0 of their worker
+        ("slept", np.uint32),  # ns in back-off and waiting, saturated
+        ("worker", np.uint16),
+        ("kind", np.uint8),  # Kind
+        ("status", np.uint8),  # Status
+        ("flags", np.uint8),  # INTACT
+        ("pad", np.uint8, 3),
+    ],
+)
+"""One operation. 72 bytes; the native scripts write the same layout (``harness/native/record.hpp``)."""
+
+INTACT = 1
+"""Flag: the payload was verified bit for bit against the identity it carries (reads and peeks)."""
+
+PENDING_RETURN = np.iinfo(np.int64).max
+"""``returned`` of an operation that never returned."""
+
+
+class HistoryError(ValueError):
+    """The history was not understood; the message says where and what would be right."""
+
+
+def operation_record(kind: Kind, status: Status, invoked: int, returned: int, value: int = 0, **fields: int) -> np.void:
+    """One row by hand, for tests and small histories; fields as in OPERATION_RECORD, the rest gets its neutral value."""
+    row = np.zeros(1, OPERATION_RECORD)
+    row["id"] = row["target"] = NO_ID
+    row["timeout"] = NO_TIMEOUT
+    row["flags"] = INTACT
+    row["kind"], row["status"], row["invoked"], row["returned"], row["value"] = kind, status, invoked, returned, value
+    for name, content in fields.items():
+        row[name] = content
+    record: np.void = row[0]
+    return record
+
+
+@dataclass(frozen=True)
+class History:
+    """Operations and what is known of the system they ran on.
+
+    Attributes:
+        operations: structured array of OPERATION_RECORD.
+        capacity: ring bytes that messages may occupy together (see `cost`), or None if unknown.
+        shutdown: (invoked, returned) of the call that ended the stream, or None.
+        info: anything else worth keeping (scenario, executor, seed, ...); JSON types only.
+    """
+
+    operations: npt.NDArray[np.void]
+    capacity: int | None = None
+    shutdown: tuple[int, int] | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.operations.dtype != OPERATION_RECORD:
+            raise HistoryError(f"operations have dtype {self.operations.dtype}; expected OPERATION_RECORD")
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    @classmethod
+    def of(cls, rows: Iterable[np.void], **attributes: Any) -> History:
+        """A history from single rows (`operation_record`)."""
+        collected = list(rows)
+        operations = np.zeros(len(collected), OPERATION_RECORD)
+        for index, row in enumerate(collected):
+            operations[index] = row
+        return cls(operations, **attributes)
+
+    @classmethod
+    def merged(cls, parts: Iterable[npt.NDArray[np.void]], **attributes: Any) -> History:
+        """The operations of all workers, in order of invocation."""
+        arrays = [part for part in parts if len(part)]
+        operations = np.concatenate(arrays) if arrays else np.zeros(0, OPERATION_RECORD)
+        return cls(operations[np.argsort(operations["invoked"], kind="stable")], **attributes)
+
+    def save(self, path: Path | str) -> None:
+        """Write a compressed ``.npz``."""
+        meta = {"history": 1, "capacity": self.capacity, "shutdown": self.shutdown, "info": dict(self.info)}
+        np.savez_compressed(path, operations=self.operations, meta=np.array(json.dumps(meta)))
+
+    @classmethod
+    def load(cls, path: Path | str) -> History:
+        """Read what `save` wrote.
+
+        Raises:
+            HistoryError: the file is no saved history, or one of another version.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                operations, meta = stored["operations"], json.loads(str(stored["meta"]))
+        except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
+            raise HistoryError(f"{path}: not a saved history (.npz with 'operations' and 'meta'): {error}") from error
+        if meta.get("history") != 1:
+            raise HistoryError(f"{path}: history version {meta.get('history')!r}; this program reads version 1")
+        shutdown = None if meta["shutdown"] is None else (meta["shutdown"][0], meta["shutdown"][1])
+        return cls(operations, meta["capacity"], shutdown, meta["info"])
+
+    def describe(self, index: int) -> str:
+        """One operation as a line for a person: times relative to the start of the history."""
+        row = self.operations[index]
+        kind, status = Kind(int(row["kind"])), Status(int(row["status"]))
+        start = int(self.operations["invoked"].min())
+        returned = int(row["returned"])
+        until = "never" if returned == PENDING_RETURN else f"{returned - start:,}"
+        parts = [f"#{index} worker {int(row['worker'])}", kind.name.lower()]
+        if status is Status.OK or kind.writes:
+            value = int(row["value"])
+            parts.append(f"message {message_writer(value)}:{message_number(value)}")
+        if kind is Kind.SKIP:
+            parts.append(f"target {int(row['target'])}")
+        if int(row["timeout"]) != NO_TIMEOUT:
+            parts.append(f"timeout {int(row['timeout']):,} ns")
+        parts.append(f"-> {status.name}")
+        if int(row["id"]) != NO_ID:
+            parts.append(f"id {int(row['id'])}")
+        return f"{' '.join(parts)}  [{int(row['invoked']) - start:,} .. {until}] ns"
+
+    def __str__(self) -> str:
+        shown = [self.describe(index) for index in range(min(len(self), 40))]
+        if len(self) > len(shown):
+            shown.append(f"... and {len(self) - len(shown):,} more")
+        return "\n".join([f"history of {len(self):,} operations, capacity {self.capacity}", *shown])
