@@ -41,6 +41,10 @@ concept Sink = requires(S& sink, u64 length, Position id) {
     { sink.reserve(length, id) } -> std::same_as<std::byte*>;
 };
 
+// Where read_many puts its payloads: restart() forgets all that was reserved, as a round begins.
+template <class S>
+concept BatchSink = Sink<S> && requires(S& sink) { sink.restart(); };
+
 // The messages of write_many: message(i) gives the i-th; accepted(i, id) tells that it was published.
 template <class S>
 concept Source = requires(S& source, std::size_t i, Position id) {
@@ -117,12 +121,12 @@ public:
     }
 
     // Takes up to `limit` messages that stand at the head together, by one compare-and-swap. `taken` > 0 with ok.
-    template <Sink S>
+    template <BatchSink S>
     Status try_read_many(S& sink, std::size_t limit, std::size_t& taken, Effort& effort) {
         return spinning(effort, [&] { return read_chunk_round(sink, limit, taken); });
     }
 
-    template <Sink S, Hook H>
+    template <BatchSink S, Hook H>
     Status read_many(S& sink, std::size_t limit, std::size_t& taken, Nanoseconds deadline, Effort& effort, H& hook) {
         return blocking_read(deadline, effort, hook,
                              [&] { return try_read_many(sink, limit, taken, effort); });
@@ -418,12 +422,13 @@ private:
         return move_head(head.position, head.next()) ? Status::ok : Status::conflict;  // LP of ok
     }
 
-    template <Sink S>
+    template <BatchSink S>
     Status read_chunk_round(S& sink, std::size_t& limit, std::size_t& taken) {
         DirectHook direct;
         const Position start = load_head();
         Position position = start;
         taken = 0;
+        sink.restart();
         while (taken < limit) {
             const Head head = look(position);
             if (head.kind != HeadKind::message || head.next() - start > geometry_.capacity()) {

@@ -1,0 +1,119 @@
+// Entry(id, data): what a read returns. A type of its own, because it is made once per message: a struct of two fields
+// costs a third of a named tuple. Unpacks, compares, hashes, pickles and matches like one.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <structmember.h>
+
+#include "channel/core/memory.hpp"
+
+namespace ipc::python {
+
+namespace nb = nanobind;
+
+struct Entry {
+    PyObject_HEAD
+    u64 id;
+    PyObject* data;  // bytes
+};
+
+// `data` is stolen; null if there is no memory.
+inline PyObject* make_entry(PyTypeObject* type, u64 id, PyObject* data) {
+    Entry* const entry = PyObject_New(Entry, type);
+    if (entry == nullptr) {
+        Py_DECREF(data);
+        return nullptr;
+    }
+    entry->id = id;
+    entry->data = data;
+    return reinterpret_cast<PyObject*>(entry);
+}
+
+namespace entry_type {
+
+inline Entry* cast(PyObject* self) { return reinterpret_cast<Entry*>(self); }
+
+inline PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
+    unsigned long long id = 0;
+    PyObject* data = nullptr;
+    static const char* names[] = {"id", "data", nullptr};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KS:Entry", const_cast<char**>(names), &id, &data)) return nullptr;
+    return make_entry(type, id, Py_NewRef(data));
+}
+
+inline void dealloc(PyObject* self) {
+    PyTypeObject* const type = Py_TYPE(self);
+    Py_DECREF(cast(self)->data);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+inline PyObject* id(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(cast(self)->id); }
+inline PyObject* data(PyObject* self, void*) { return Py_NewRef(cast(self)->data); }
+
+inline PyObject* repr(PyObject* self) {
+    return PyUnicode_FromFormat("Entry(id=%llu, data=%R)", static_cast<unsigned long long>(cast(self)->id),
+                                cast(self)->data);
+}
+
+inline PyObject* compare(PyObject* left, PyObject* right, int operation) {
+    if (Py_TYPE(left) != Py_TYPE(right) || (operation != Py_EQ && operation != Py_NE)) Py_RETURN_NOTIMPLEMENTED;
+    int same = cast(left)->id == cast(right)->id;
+    if (same) same = PyObject_RichCompareBool(cast(left)->data, cast(right)->data, Py_EQ);
+    if (same < 0) return nullptr;
+    return PyBool_FromLong((same != 0) == (operation == Py_EQ));
+}
+
+inline Py_hash_t hash(PyObject* self) {
+    const Py_hash_t of_data = PyObject_Hash(cast(self)->data);
+    if (of_data == -1) return -1;
+    const Py_hash_t mixed = of_data ^ static_cast<Py_hash_t>(cast(self)->id * 0x9e3779b97f4a7c15ULL);
+    return mixed == -1 ? -2 : mixed;
+}
+
+inline Py_ssize_t length(PyObject*) { return 2; }
+
+inline PyObject* item(PyObject* self, Py_ssize_t index) {
+    if (index == 0) return id(self, nullptr);
+    if (index == 1) return data(self, nullptr);
+    PyErr_SetString(PyExc_IndexError, "an Entry has two fields: id, data");
+    return nullptr;
+}
+
+inline PyObject* reduce(PyObject* self, PyObject*) {
+    return Py_BuildValue("O(KO)", Py_TYPE(self), static_cast<unsigned long long>(cast(self)->id), cast(self)->data);
+}
+
+}  // namespace entry_type
+
+// The type, made once for a module of this name.
+inline PyTypeObject* make_entry_type(nb::module_& module, const char* qualified_name) {
+    static PyGetSetDef fields[] = {{"id", entry_type::id, nullptr, "Entry id: grows with every message.", nullptr},
+                                   {"data", entry_type::data, nullptr, "The payload, as bytes.", nullptr},
+                                   {nullptr, nullptr, nullptr, nullptr, nullptr}};
+    static PyMethodDef methods[] = {{"__reduce__", entry_type::reduce, METH_NOARGS, "For pickle."},
+                                    {nullptr, nullptr, 0, nullptr}};
+    PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(entry_type::make)},
+                           {Py_tp_dealloc, reinterpret_cast<void*>(entry_type::dealloc)},
+                           {Py_tp_repr, reinterpret_cast<void*>(entry_type::repr)},
+                           {Py_tp_hash, reinterpret_cast<void*>(entry_type::hash)},
+                           {Py_tp_richcompare, reinterpret_cast<void*>(entry_type::compare)},
+                           {Py_sq_length, reinterpret_cast<void*>(entry_type::length)},
+                           {Py_sq_item, reinterpret_cast<void*>(entry_type::item)},
+                           {Py_tp_getset, fields},
+                           {Py_tp_methods, methods},
+                           {Py_tp_doc, const_cast<char*>("A message as it was read: its entry id and its bytes.")},
+                           {0, nullptr}};
+    PyType_Spec spec{qualified_name, sizeof(Entry), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, slots};
+    PyObject* const type = PyType_FromSpec(&spec);
+    if (type == nullptr) throw nb::python_error();
+    nb::object names = nb::make_tuple("id", "data");
+    // an immutable type takes attributes only through its dictionary
+    if (PyDict_SetItemString(reinterpret_cast<PyTypeObject*>(type)->tp_dict, "__match_args__", names.ptr()) != 0)
+        throw nb::python_error();
+    PyType_Modified(reinterpret_cast<PyTypeObject*>(type));
+    module.attr("Entry") = nb::borrow(type);
+    return reinterpret_cast<PyTypeObject*>(type);
+}
+
+}  // namespace ipc::python
