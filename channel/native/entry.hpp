@@ -17,12 +17,26 @@ struct Entry {
     PyObject* data;  // bytes
 };
 
+// Entries that were let go, to be used again: most live only until their data is taken. Guarded by the GIL.
+struct FreeEntries {
+    static constexpr int kMost = 64;
+    Entry* entries[kMost];
+    int count = 0;
+};
+inline FreeEntries free_entries;
+
 // `data` is stolen; null if there is no memory.
 inline PyObject* make_entry(PyTypeObject* type, u64 id, PyObject* data) {
-    Entry* const entry = PyObject_New(Entry, type);
-    if (entry == nullptr) {
-        Py_DECREF(data);
-        return nullptr;
+    Entry* entry;
+    if (free_entries.count > 0) {
+        entry = reinterpret_cast<Entry*>(
+            PyObject_Init(reinterpret_cast<PyObject*>(free_entries.entries[--free_entries.count]), type));
+    } else {
+        entry = PyObject_New(Entry, type);
+        if (entry == nullptr) {
+            Py_DECREF(data);
+            return nullptr;
+        }
     }
     entry->id = id;
     entry->data = data;
@@ -44,12 +58,12 @@ inline PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
 inline void dealloc(PyObject* self) {
     PyTypeObject* const type = Py_TYPE(self);
     Py_DECREF(cast(self)->data);
-    PyObject_Free(self);
+    if (free_entries.count < FreeEntries::kMost) free_entries.entries[free_entries.count++] = cast(self);
+    else PyObject_Free(self);
     Py_DECREF(type);
 }
 
 inline PyObject* id(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(cast(self)->id); }
-inline PyObject* data(PyObject* self, void*) { return Py_NewRef(cast(self)->data); }
 
 inline PyObject* repr(PyObject* self) {
     return PyUnicode_FromFormat("Entry(id=%llu, data=%R)", static_cast<unsigned long long>(cast(self)->id),
@@ -75,7 +89,7 @@ inline Py_ssize_t length(PyObject*) { return 2; }
 
 inline PyObject* item(PyObject* self, Py_ssize_t index) {
     if (index == 0) return id(self, nullptr);
-    if (index == 1) return data(self, nullptr);
+    if (index == 1) return Py_NewRef(cast(self)->data);
     PyErr_SetString(PyExc_IndexError, "an Entry has two fields: id, data");
     return nullptr;
 }
@@ -89,8 +103,10 @@ inline PyObject* reduce(PyObject* self, PyObject*) {
 // The type, made once for a module of this name.
 inline PyTypeObject* make_entry_type(nb::module_& module, const char* qualified_name) {
     static PyGetSetDef fields[] = {{"id", entry_type::id, nullptr, "Entry id: grows with every message.", nullptr},
-                                   {"data", entry_type::data, nullptr, "The payload, as bytes.", nullptr},
                                    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+    // a member, not a getter: the interpreter specialises the access
+    static PyMemberDef members[] = {{"data", T_OBJECT_EX, offsetof(Entry, data), READONLY, "The payload, as bytes."},
+                                    {nullptr, 0, 0, 0, nullptr}};
     static PyMethodDef methods[] = {{"__reduce__", entry_type::reduce, METH_NOARGS, "For pickle."},
                                     {nullptr, nullptr, 0, nullptr}};
     PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(entry_type::make)},
@@ -101,6 +117,7 @@ inline PyTypeObject* make_entry_type(nb::module_& module, const char* qualified_
                            {Py_sq_length, reinterpret_cast<void*>(entry_type::length)},
                            {Py_sq_item, reinterpret_cast<void*>(entry_type::item)},
                            {Py_tp_getset, fields},
+                           {Py_tp_members, members},
                            {Py_tp_methods, methods},
                            {Py_tp_doc, const_cast<char*>("A message as it was read: its entry id and its bytes.")},
                            {0, nullptr}};
