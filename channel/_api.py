@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +15,11 @@ from channel.state import ChannelState, SkipResult, state_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    # the mixin is always combined with a class that has the native operations
+    _Native = _core.ChannelBase
+else:
+    _Native = object
 
 __all__ = ["DEFAULT_CAPACITY", "DEFAULT_PARTICIPANTS", "Channel", "ChannelMethods", "suggest_size"]
 
@@ -54,82 +59,12 @@ def _unlink_in(pid: int, name: str) -> None:
         _core.unlink_segment(name)
 
 
-class ChannelMethods:
+class ChannelMethods(_Native):
     """What is built on the native operations; shared by every class of handle."""
 
     _config: ChannelConfig
     _unlink: weakref.finalize[..., Any] | None
     _created: bool
-
-    if TYPE_CHECKING:
-        # native, in channel/native/handle.hpp
-
-        @property
-        def closed(self) -> bool: ...
-        @property
-        def capacity(self) -> int: ...
-        @property
-        def max_message(self) -> int: ...
-        @property
-        def crash_safe(self) -> bool: ...
-        @property
-        def name(self) -> str: ...
-
-        def write(self, data: Buffer, timeout: float | None = None) -> int:
-            """Write a message and return its entry id; waits while the channel is full.
-
-            Raises:
-                MessageTooLarge: it can never fit.
-                ChannelTimeout: it did not fit within `timeout` seconds.
-                ChannelFull, ChannelRetryLimit: no time-out, and ``max_round_trips`` rounds did not suffice.
-                ChannelClosed: after ``shutdown()``.
-            """
-
-        def try_write(self, data: Buffer) -> int:
-            """`write` that never sleeps; raises ChannelFull where there is no room now."""
-
-        def write_many(self, messages: Iterable[Buffer], timeout: float | None = None) -> list[int]:
-            """Write all messages, in order, other writers' possibly between them; return their entry ids.
-
-            An error has the ids of those that were written in its attribute ``written``.
-            """
-
-        def read(self, timeout: float | None = None) -> _core.Entry:
-            """Remove and return the oldest message; waits while there is none.
-
-            Raises:
-                ChannelTimeout: none came within `timeout` seconds. 0: none is there.
-                ChannelRetryLimit: no time-out, and ``max_round_trips`` rounds did not suffice.
-                ChannelClosed: after ``shutdown()``, once all messages are read.
-            """
-
-        def try_read(self) -> _core.Entry | None:
-            """Remove and return the oldest message; None if there is none."""
-
-        def read_into(self, buffer: Buffer, timeout: float | None = None) -> tuple[int, int]:
-            """`read` into a writable buffer; returns entry id and bytes. BufferTooSmall removes nothing."""
-
-        def read_many(self, limit: int, timeout: float | None = None) -> list[_core.Entry]:
-            """Remove and return up to `limit` messages, at least one; waits while there is none."""
-
-        def try_read_many(self, limit: int) -> list[_core.Entry]:
-            """Remove and return up to `limit` messages; empty if there is none."""
-
-        def peek(self) -> _core.Entry | None:
-            """The oldest message, left where it is; None if there is none."""
-
-        def skip_force(self) -> int | None:
-            """Remove the oldest message unread and return its id; None if there is none. Takes no lock."""
-
-        def _skip(self, entry_id: int) -> tuple[bool, int | None]: ...
-        def _shutdown(self, timeout: float | None = None) -> None: ...
-        def _close(self) -> None: ...
-        def _state(self) -> dict[str, Any]: ...
-        def _entries(self) -> int: ...
-        def _create(self, name: str, capacity: int, participants: int, policy: tuple[int, ...]) -> None: ...
-        def _connect(self, name: str, policy: tuple[int, ...]) -> None: ...
-        def _create_in(self, buffer: Buffer, participants: int, lock_file: str, policy: tuple[int, ...]) -> None: ...
-        def _connect_to(self, buffer: Buffer, lock_file: str, policy: tuple[int, ...]) -> None: ...
 
     @property
     def config(self) -> ChannelConfig:

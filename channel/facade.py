@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from channel._api import DEFAULT_CAPACITY, Channel
 from channel.config import ChannelConfig
-from channel.errors import ChannelClosed, ChannelFull, ChannelTimeout
+from channel.errors import ChannelTimeout
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -18,8 +18,8 @@ __all__ = ["ChannelQueue"]
 class ChannelQueue:
     """A queue of byte messages with the methods of ``queue.Queue``; picklable like a channel.
 
-    Differs from ``multiprocessing.Queue`` where that is vague: `qsize`, `empty` and `full` are exact at one instant, and
-    there is no feeder thread, so nothing is lost when a process exits.
+    Differs from ``multiprocessing.Queue`` where that is vague: `qsize`, `empty` and `full` are exact at one instant,
+    and there is no feeder thread, so nothing is lost when a process exits.
     """
 
     def __init__(self, channel: Channel | None = None, *, capacity: int = DEFAULT_CAPACITY) -> None:
@@ -88,7 +88,3 @@ class ChannelQueue:
 
     def __repr__(self) -> str:
         return f"ChannelQueue({self._channel!r})"
-
-
-# ChannelFull is a queue.Full already; ChannelClosed is what queue.ShutDown is from Python 3.13 on.
-assert issubclass(ChannelFull, queue.Full) and not issubclass(ChannelClosed, queue.Full)

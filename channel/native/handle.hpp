@@ -13,6 +13,7 @@
 
 #include "channel/core/buffer.hpp"
 #include "channel/core/segment.hpp"
+#include "channel/native/docs.hpp"
 #include "channel/native/entry.hpp"
 #include "channel/native/hook.hpp"
 
@@ -643,18 +644,18 @@ nb::class_<Handle<D>> bind_channel(nb::module_& module, const char* name, PyType
     };
     constexpr int keywords = METH_FASTCALL | METH_KEYWORDS;
     static PyMethodDef methods[] = {
-        {"write", fast(H::write), keywords, "write(data, timeout=None) -> int"},
-        {"try_write", H::try_write, METH_O, "try_write(data) -> int"},
-        {"write_many", fast(H::write_many), keywords, "write_many(messages, timeout=None) -> list[int]"},
-        {"read", fast(H::read), keywords, "read(timeout=None) -> Entry"},
-        {"try_read", H::try_read, METH_NOARGS, "try_read() -> Entry | None"},
-        {"read_into", fast(H::read_into), keywords, "read_into(buffer, timeout=None) -> (id, bytes)"},
-        {"read_many", fast(H::read_many), keywords, "read_many(limit, timeout=None) -> list[Entry]"},
-        {"try_read_many", H::try_read_many, METH_O, "try_read_many(limit) -> list[Entry]"},
-        {"peek", H::peek, METH_NOARGS, "peek() -> Entry | None"},
-        {"_skip", H::skip, METH_O, "_skip(entry_id) -> (removed, head)"},
-        {"skip_force", H::skip_force, METH_NOARGS, "skip_force() -> int | None"},
-        {"_shutdown", fast(H::shutdown), keywords, "_shutdown(timeout=None)"},
+        {"write", fast(H::write), keywords, docs::write},
+        {"try_write", H::try_write, METH_O, docs::try_write},
+        {"write_many", fast(H::write_many), keywords, docs::write_many},
+        {"read", fast(H::read), keywords, docs::read},
+        {"try_read", H::try_read, METH_NOARGS, docs::try_read},
+        {"read_into", fast(H::read_into), keywords, docs::read_into},
+        {"read_many", fast(H::read_many), keywords, docs::read_many},
+        {"try_read_many", H::try_read_many, METH_O, docs::try_read_many},
+        {"peek", H::peek, METH_NOARGS, docs::peek},
+        {"_skip", H::skip, METH_O, docs::skip},
+        {"skip_force", H::skip_force, METH_NOARGS, docs::skip_force},
+        {"_shutdown", fast(H::shutdown), keywords, docs::shutdown},
         {nullptr, nullptr, 0, nullptr}};
     static PyType_Slot slots[] = {{Py_tp_methods, methods}, {0, nullptr}};
     nb::class_<H> type(module, name, nb::type_slots(slots));
