@@ -1,0 +1,84 @@
+"""The command line: one group whose commands are imported only when they are called, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+__all__ = ["EXIT_ENVIRONMENT", "EXIT_INTERRUPTED", "EXIT_USAGE", "cli"]
+
+EXIT_USAGE = 2
+EXIT_ENVIRONMENT = 5
+EXIT_INTERRUPTED = 130
+
+_COMMANDS = {
+    "run": ("harness.commands.run", "Run scenarios on threads and processes and judge them."),
+    "check": ("harness.checks.command", "Judge recorded histories, whoever recorded them."),
+    "report": ("reports.command", "Make one report from run records."),
+    "doctor": ("harness.commands.doctor", "Is this machine fit, and if not, why?"),
+    "completion": ("harness.commands.completion", "Print the completion script for a shell."),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(_COMMANDS[name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> int:  # type: ignore[override]
+        """Like click's, but errors are one line and exit codes are the project's."""
+        try:
+            result = super().main(args, prog_name="channel-harness", standalone_mode=False)
+        except click.UsageError as error:
+            context = error.ctx.command_path if error.ctx is not None else "channel-harness"
+            click.echo(f"{context}: {error.format_message()}", err=True)
+            return EXIT_USAGE
+        except click.ClickException as error:
+            click.echo(f"channel-harness: {error.format_message()}", err=True)
+            return error.exit_code
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("interrupted", err=True)
+            return EXIT_INTERRUPTED
+        except Exception:
+            traceback.print_exc()
+            click.echo("channel-harness: internal error (above); please report it", err=True)
+            return EXIT_ENVIRONMENT
+        return result if isinstance(result, int) else 0
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"channel-harness {version('ipc-channel-harness')} (Python {sys.version.split()[0]})")
+        ctx.exit()
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    no_args_is_help=True,
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
+def cli() -> None:
+    """Prove a shared-memory channel correct on this machine.
+
+    Exit codes: 0 pass, 1 violation, 2 usage, 3 performance regression, 4 inconclusive, 5 environment or internal
+    error, 130 interrupted.
+    """
