@@ -53,7 +53,7 @@ class HistoryError(ValueError):
 
 
 def operation_record(kind: Kind, status: Status, invoked: int, returned: int, value: int = 0, **fields: int) -> np.void:
-    """One row by hand, for tests and small histories; fields as in OPERATION_RECORD, the rest gets its neutral value."""
+    """One row by hand, for tests and small histories: fields as in OPERATION_RECORD, the rest has its neutral value."""
     row = np.zeros(1, OPERATION_RECORD)
     row["id"] = row["target"] = NO_ID
     row["timeout"] = NO_TIMEOUT
