@@ -1,0 +1,421 @@
+// The exhaustive driver: every consistent execution graph of a program, each once.
+//
+// TruSt (Kokologiannakis, Marmanis, Gladstein, Vafeiadis: Truly stateless, optimal dynamic partial order reduction,
+// POPL 2022), algorithms 1 and 2:
+//
+//   next      the first half of a read-modify-write is completed at once; else the leftmost worker that can go on
+//   read      reads from every coherent store of the graph
+//   write     takes every coherent place; and revisits every read that is not before it (in porf), keeping what was
+//             added up to that read and what is before the write, provided that all events so deleted, and the read,
+//             are a maximal extension: they could be added back by always choosing the newest
+//
+// The alternatives of a step are kept on a stack of small records. All that a record needs of its graph is a prefix, and
+// what is above it on the stack leaves that prefix as it was; so only a backward revisit, whose graph is no prefix,
+// copies. A graph lives as long as records refer to it.
+//
+// A retry loop's round that only read is a wait (the assume-transformation of spin loops: Kokologiannakis, Ren,
+// Vafeiadis, Dynamic partial order reductions for spinloops, FMCAD 2021): the worker stops at pause(), and executions
+// in which it would have gone on are those in which its reads found something else. What still waits at the end has
+// either read something stale (then the execution is a cut one) or is stuck for ever.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <optional>
+
+#include "extension.hpp"
+
+namespace explorer {
+
+struct ExhaustiveOptions {
+    Model model = Model::rc11;
+    bool waiting = true;           // treat a side-effect-free failed round as waiting
+    int spurious_failures = 1;     // of compare_exchange_weak, per worker and execution
+    int rounds = 64;               // of one retry loop in a worker, beyond which the loop is named and the run is cut
+    std::uint64_t executions = UINT64_MAX;
+    double seconds = 1e18;
+    bool stop_at_failure = true;
+};
+
+struct Counts {
+    std::uint64_t complete = 0;  // graphs in which every worker finished
+    std::uint64_t cut = 0;       // graphs in which a worker waits for what it could have read
+    std::uint64_t moot = 0;      // started, but a read-modify-write was too late: a revisit covers them
+    std::uint64_t failed = 0;
+    std::uint64_t runs = 0;
+    std::uint64_t events = 0;  // added, over all executions
+    std::size_t deepest = 0;   // stack of alternatives
+    std::size_t graphs = 0;    // alive at once
+    bool exhausted = false;
+};
+
+class Exhaustive final : public Driver {
+public:
+    using Observer = std::function<void(const Graph&)>;
+
+    Exhaustive(Program& program, ExhaustiveOptions options = {})
+        : options_(options), extension_(program, options.model), machine_(program, *this) {}
+
+    Observer on_complete;
+    Observer on_failure;  // called with the graph of each failure, which the arguments of failures() go with
+
+    const std::vector<Failure>& failures() const { return failures_; }
+    Machine& machine() { return machine_; }
+
+    Counts explore() {
+        const auto start = std::chrono::steady_clock::now();
+        counts_ = {};
+        failures_.clear();
+        alternatives_.clear();
+        live_ = 1;
+        if (graphs_.empty()) graphs_.emplace_back();
+        graphs_.front().clear();
+        use(graphs_.front());
+        for (bool more = true; more; more = next()) {
+            run();
+            if (options_.stop_at_failure && counts_.failed > 0) return counts_;
+            if (counts_.complete + counts_.cut >= options_.executions) break;
+            if (counts_.runs % 1024 == 0 &&
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() > options_.seconds) {
+                break;
+            }
+        }
+        counts_.exhausted = alternatives_.empty();
+        return counts_;
+    }
+
+    // --- Driver --------------------------------------------------------------------------------------------------------
+
+    bool step(int worker, const Operation& operation) override {
+        if (verifying_) {
+            failed({Fault::internal, "a second run of the same execution went on where the first had ended", operation.where, worker});
+            return false;
+        }
+        ++counts_.events;
+        if (operation.location != no_location) {
+            const EventId other = extension_.race(*graph_, worker, operation);
+            if (!other.is_initial()) {
+                failed({Fault::race, machine_.program().name(operation.location) + " is also accessed by worker " + std::to_string(other.worker),
+                        operation.where, worker});
+                return false;
+            }
+        }
+        const EventId id = extension_.add(*graph_, worker, operation);
+        switch (operation.kind) {
+            case Kind::read: read(id); break;
+            case Kind::write: write(id); break;
+            case Kind::choice:
+                for (Word value = 1; value < operation.value; ++value) remember({.kind = Alternative::choice, .value = value});
+                break;
+            case Kind::fence: break;
+        }
+        return !abandoned_ && !one_step_;
+    }
+
+    void failed(Failure failure) override {
+        ++counts_.failed;
+        abandoned_ = true;
+        failures_.push_back(std::move(failure));
+        if (on_failure) on_failure(*graph_);
+    }
+
+    bool retry(int worker, int begin, std::source_location where) override {
+        if (options_.waiting && only_read(worker, begin)) return false;
+        if (++rounds_[static_cast<unsigned>(worker)] > options_.rounds) {
+            failed({Fault::unbounded, "a retry loop went round more than " + std::to_string(options_.rounds) + " times", where, worker});
+            machine_.stop();
+        }
+        return true;
+    }
+
+private:
+    // Something else that could have been done where the graph had `length` events.
+    struct Alternative {
+        enum Kind : std::uint8_t {
+            source,    // the last event reads from `event`
+            place,     // the last event takes `position`
+            choice,    // the last event chooses `value`
+            revisit,   // the last event is read by the read `event`
+            revisited, // the last event, just read by a revisit, takes `position`
+        };
+        Kind kind = source;
+        bool spurious = false;
+        EventId event{};
+        int position = 0;
+        Word value = 0;
+        std::uint32_t graph = 0;
+        std::uint32_t length = 0;
+    };
+
+    void remember(Alternative alternative) {
+        alternative.graph = static_cast<std::uint32_t>(live_ - 1);
+        alternative.length = static_cast<std::uint32_t>(graph_->order().size());
+        alternatives_.push_back(alternative);
+        counts_.deepest = std::max(counts_.deepest, alternatives_.size());
+    }
+
+    void use(Graph& graph) {
+        graph_ = &graph;
+        machine_.use(graph);
+    }
+
+    // --- one step ------------------------------------------------------------------------------------------------------
+
+    void read(EventId id) {
+        Graph& graph = *graph_;
+        const Location location = graph[id].location;
+        const int newest = graph.newest(location);
+        // before a plain read every store has happened, or there is a race
+        const int oldest = graph[id].order == Order::plain ? newest : extension_.oldest_source(graph, id);
+        for (int position = oldest; position < newest; ++position) offer_source(id, graph.store_at(location, position));
+        const EventId source = graph.store_at(location, newest);
+        offer_spurious(id, source);
+        extension_.read_from(graph, id, source);
+    }
+    void offer_source(EventId id, EventId source) {
+        remember({.kind = Alternative::source, .event = source});
+        offer_spurious(id, source);
+    }
+    void offer_spurious(EventId id, EventId source) {
+        const Graph& graph = *graph_;
+        if (!graph[id].weak) return;
+        const Word found = extension_.value_of(graph, source, graph[id].location);
+        if (!extension_.may_fail_spuriously(graph, id, found, options_.spurious_failures)) return;
+        remember({.kind = Alternative::source, .spurious = true, .event = source});
+    }
+
+    void write(EventId id) {
+        Graph& graph = *graph_;
+        const Event& event = graph[id];
+        if (event.order != Order::plain) {
+            for (const EventId other : graph.accesses(event.location)) {
+                if (graph[other].is_read() && !event.porf.contains(other) && may_revisit(other, id)) {
+                    remember({.kind = Alternative::revisit, .event = other});
+                }
+            }
+        }
+        if (event.exclusive) {
+            const int position = extension_.exclusive_place(graph, id);
+            if (position < 0) {
+                abandoned_ = true;
+                ++counts_.moot;
+                return;
+            }
+            graph.place(id, position);
+            return;
+        }
+        const int newest = graph.newest(event.location) + 1;
+        const int floor = event.order == Order::plain ? newest : extension_.oldest_source(graph, id) + 1;
+        for (int position = newest - 1; position >= floor; --position) {
+            if (extension_.may_place(graph, event.location, position)) remember({.kind = Alternative::place, .position = position});
+        }
+        graph.place(id, newest);
+    }
+
+    // --- backward revisits ---------------------------------------------------------------------------------------------
+
+    // What stays when `write` revisits `read`: everything added up to the read, and what is before the write.
+    View kept(EventId read, EventId write) const {
+        const Graph& graph = *graph_;
+        const std::uint32_t cut = graph[read].stamp;
+        View keep = graph[write].porf;
+        for (int worker = 0; worker < machine_.workers(); ++worker) {
+            auto& count = keep.seen[static_cast<unsigned>(worker)];
+            while (count < graph.size(worker) && graph[{static_cast<std::int16_t>(worker), count}].stamp <= cut) ++count;
+        }
+        return keep;
+    }
+
+    bool may_revisit(EventId read, EventId write) const {
+        const Graph& graph = *graph_;
+        if (!is_maximal(read, write)) return false;
+        const View keep = kept(read, write);
+        for (int worker = 0; worker < machine_.workers(); ++worker) {
+            for (std::int16_t index = keep.seen[static_cast<unsigned>(worker)]; index < graph.size(worker); ++index) {
+                if (!is_maximal({static_cast<std::int16_t>(worker), index}, write)) return false;
+            }
+        }
+        return true;
+    }
+
+    // Did this event choose the newest among what was there when it was added, or is before the revisiting write?
+    bool is_maximal(EventId id, EventId write) const {
+        const Graph& graph = *graph_;
+        const Event& event = graph[id];
+        if (event.kind == Kind::fence) return true;
+        if (event.kind == Kind::choice) return event.value == 0;
+        if (event.spurious) return false;
+        const View& prefix = graph[write].porf;
+        const auto previous = [&](EventId other) { return prefix.contains(other) || graph[other].stamp <= event.stamp; };
+        EventId store = event.source;
+        if (event.is_write()) {
+            store = id;
+            for (const EventId other : graph.accesses(event.location)) {
+                const Event& access = graph[other];
+                if (access.stamp >= event.stamp) break;
+                if (access.is_read() && access.source == id) return false;
+            }
+        } else if (!previous(store)) {
+            return false;
+        }
+        for (int later = graph.position(store) + 1; later <= graph.newest(event.location); ++later) {
+            if (previous(graph.store_at(event.location, later))) return false;
+        }
+        return true;
+    }
+
+    void revisit(EventId read, EventId write) {
+        const View keep = kept(read, write);
+        Graph& before = *graph_;
+        before.unplace(write);
+        if (graphs_.size() == live_) graphs_.emplace_back();
+        Graph& graph = graphs_[live_++];
+        counts_.graphs = std::max(counts_.graphs, live_);
+        graph.assign_restricted(before, keep);
+        use(graph);
+        extension_.read_from(graph, read, write);
+
+        const Event& event = graph[write];
+        const int floor = extension_.oldest_source(graph, write) + 1;
+        const int lowest = coherence_floor(graph, extension_.known_before(graph, read), event.location);
+        const bool spurious = extension_.may_fail_spuriously(graph, read, event.value, options_.spurious_failures);
+        const auto offer = [&](int position) {
+            if (position < lowest) return;
+            remember({.kind = Alternative::revisited, .event = read, .position = position});
+            if (spurious) remember({.kind = Alternative::revisited, .spurious = true, .event = read, .position = position});
+        };
+        if (event.exclusive) {
+            const int position = extension_.exclusive_place(graph, write);
+            if (position > 0) offer(position);
+            return;
+        }
+        for (int position = graph.newest(event.location) + 1; position >= floor; --position) {
+            if (extension_.may_place(graph, event.location, position)) offer(position);
+        }
+    }
+
+    // --- executions ----------------------------------------------------------------------------------------------------
+
+    // Go to the next graph that is still to be explored.
+    bool next() {
+        while (!alternatives_.empty()) {
+            const Alternative alternative = alternatives_.back();
+            alternatives_.pop_back();
+            live_ = alternative.graph + 1;
+            Graph& graph = graphs_[alternative.graph];
+            use(graph);
+            graph.truncate(alternative.length);
+            const EventId last = graph.order().back();
+            switch (alternative.kind) {
+                case Alternative::source: extension_.read_from(graph, last, alternative.event, alternative.spurious); break;
+                case Alternative::choice: extension_.choose(graph, last, alternative.value); break;
+                case Alternative::place:
+                    graph.unplace(last);
+                    graph.place(last, alternative.position);
+                    break;
+                case Alternative::revisit: revisit(alternative.event, last); continue;
+                case Alternative::revisited:
+                    graph.unplace(last);
+                    graph.place(last, alternative.position);
+                    extension_.read_from(graph, alternative.event, last, alternative.spurious);
+                    break;
+            }
+            if (extension_.consistent(graph)) return true;
+        }
+        return false;
+    }
+
+    // Run the workers to the end of one execution.
+    void run() {
+        ++counts_.runs;
+        abandoned_ = false;
+        rounds_.fill(0);
+        const int updating = unfinished_update();
+        if (updating >= 0) {
+            one_step_ = true;
+            machine_.resume(updating);
+            one_step_ = false;
+            if (abandoned_) return;
+        }
+        bool waits = false;
+        for (int worker = 0; worker < machine_.workers(); ++worker) {
+            State state = machine_.state(worker);
+            if (state == State::fresh || state == State::suspended) state = machine_.resume(worker);
+            if (abandoned_) return;
+            waits = waits || state == State::waiting;
+        }
+        if (!waits) {
+            ++counts_.complete;
+            if (on_complete) on_complete(*graph_);
+            if (counts_.complete % verify_every == 0) verify();
+        } else {
+            finish_waiting();
+        }
+    }
+
+    // A worker whose read-modify-write has read and not yet written.
+    int unfinished_update() const {
+        for (int worker = 0; worker < machine_.workers(); ++worker) {
+            const Event* last = graph_->last(worker);
+            if (last != nullptr && last->updates()) return worker;
+        }
+        return -1;
+    }
+
+    bool only_read(int worker, int begin) const {
+        for (int index = begin; index < graph_->size(worker); ++index) {
+            if ((*graph_)[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}].is_write()) return false;
+        }
+        return true;
+    }
+
+    // Does the round in which the worker waits know the newest of all that it read?
+    bool waits_for_ever(int worker) const {
+        for (int index = machine_.round_begin(worker); index < graph_->size(worker); ++index) {
+            const Event& event = (*graph_)[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}];
+            if (event.spurious || event.kind == Kind::choice) return false;
+            if (event.is_read() && graph_->position(event.source) != graph_->newest(event.location)) return false;
+        }
+        return true;
+    }
+
+    void finish_waiting() {
+        int stuck = -1;
+        for (int worker = 0; worker < machine_.workers(); ++worker) {
+            if (machine_.state(worker) != State::waiting) continue;
+            if (!waits_for_ever(worker)) {
+                ++counts_.cut;
+                return;
+            }
+            stuck = worker;
+        }
+        failed({Fault::stuck, "nobody will change what worker " + std::to_string(stuck) + " waits for", machine_.waiting_at(stuck), stuck});
+    }
+
+    // Run a sample a second time, from the start: the same reads must lead to the same accesses.
+    void verify() {
+        verifying_ = true;
+        machine_.forget();
+        for (int worker = 0; worker < machine_.workers(); ++worker) machine_.resume(worker);
+        verifying_ = false;
+    }
+
+    static constexpr std::uint64_t verify_every = 1000;
+
+    ExhaustiveOptions options_;
+    Extension extension_;
+    Machine machine_;
+    Counts counts_;
+    std::vector<Failure> failures_;
+    std::vector<Alternative> alternatives_;
+    std::deque<Graph> graphs_;
+    std::size_t live_ = 0;
+    Graph* graph_ = nullptr;
+    std::array<int, max_workers> rounds_{};
+    bool abandoned_ = false;  // the current execution ends here
+    bool one_step_ = false;   // stop the worker after its next access
+    bool verifying_ = false;
+};
+
+}  // namespace explorer

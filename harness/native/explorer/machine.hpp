@@ -1,0 +1,245 @@
+// The machine: workers on fibers whose every shared access stops at the driver.
+//
+// A worker's execution is a function of the values that its reads return, and those stand in the graph. So a worker is
+// brought to any point of any graph by running it from its start and answering its accesses from its row of events;
+// the driver is asked only for the access after the last one. A worker whose row has not changed since it was last
+// looked at (the serial number of its last event tells) stays where it is.
+//
+// The fast path, answering from the graph, is inline and has no switch; the driver's step for a new access runs on the
+// fiber that makes it.
+#pragma once
+
+#include <cassert>
+#include <exception>
+#include <memory>
+#include <source_location>
+#include <string>
+#include <vector>
+
+#include "consistency.hpp"
+#include "fiber.hpp"
+#include "operation.hpp"
+#include "program.hpp"
+
+namespace explorer {
+
+// Why an execution is no good.
+enum class Fault : std::uint8_t {
+    race,         // two unordered accesses of a location, one a write and one plain
+    check,        // check() was false
+    exception,    // a worker threw
+    unbounded,    // a retry loop with side effects went round more often than allowed
+    stuck,        // workers wait for what nobody will do: deadlock, livelock or a lost wake-up
+    internal,     // a worker did something else for the same reads: nondeterminism outside the machine
+};
+
+struct Failure {
+    Fault fault;
+    std::string what;
+    std::source_location where;
+    int worker = -1;
+};
+
+class Driver {
+public:
+    virtual ~Driver() = default;
+    // `worker` wants to make `operation`. Add its event and return true, or return false to stop the worker here: it
+    // will ask again when it is resumed.
+    virtual bool step(int worker, const Operation& operation) = 0;
+    virtual void failed(Failure failure) = 0;
+    // The worker has finished a failed round of a retry loop that began at its event `begin`. True: it may go on.
+    virtual bool retry(int worker, int begin, std::source_location where) = 0;
+};
+
+enum class State : std::uint8_t {
+    fresh,      // not started
+    suspended,  // before an access
+    waiting,    // in pause()
+    finished,
+};
+
+class Machine {
+public:
+    Machine(Program& program, Driver& driver) : program_(&program), driver_(&driver) {
+        if (program.workers.empty() || program.workers.size() > static_cast<std::size_t>(max_workers)) {
+            throw std::invalid_argument("a program has 1 to " + std::to_string(max_workers) + " workers, not " +
+                                        std::to_string(program.workers.size()));
+        }
+        for (std::size_t worker = 0; worker < program.workers.size(); ++worker) threads_.emplace_back();
+    }
+    Machine(const Machine&) = delete;
+    Machine& operator=(const Machine&) = delete;
+
+    // The machine that runs on this process's fibers; one at a time.
+    static Machine* running() { return running_; }
+
+    int workers() const { return static_cast<int>(threads_.size()); }
+    Program& program() { return *program_; }
+    Graph& graph() { return *graph_; }
+    void use(Graph& graph) { graph_ = &graph; }
+
+    // Bring a worker to the end of its row of events; from there on the driver decides.
+    State state(int worker) {
+        Thread& thread = threads_[static_cast<unsigned>(worker)];
+        return in_step(thread, worker) ? thread.state : State::fresh;
+    }
+    State resume(int worker) {
+        Thread& thread = threads_[static_cast<unsigned>(worker)];
+        if (!in_step(thread, worker) || thread.state == State::fresh) restart(thread);
+        Machine* const outer = std::exchange(running_, this);
+        current_ = worker;
+        thread.fiber.resume();
+        current_ = -1;
+        running_ = outer;
+        return thread.state;
+    }
+    // Start over, even if the row is the same: nothing that an earlier execution left in the worker's locals stays.
+    void forget() {
+        for (Thread& thread : threads_) thread.state = State::fresh;
+    }
+
+    const Operation& pending(int worker) const { return *threads_[static_cast<unsigned>(worker)].pending; }
+    std::source_location waiting_at(int worker) const { return threads_[static_cast<unsigned>(worker)].where; }
+    int round_begin(int worker) const { return threads_[static_cast<unsigned>(worker)].round_begin; }
+
+    // --- called on a fiber -------------------------------------------------------------------------------------------
+
+    bool on_fiber() const { return current_ >= 0; }
+    int current() const { return current_; }
+
+    Word load(Location location, Order order, std::source_location where) {
+        Operation operation{.kind = Kind::read, .order = order, .location = location, .where = where};
+        return access(operation).value;
+    }
+    void store(Location location, Word value, Order order, std::source_location where) {
+        Operation operation{.kind = Kind::write, .order = order, .location = location, .value = value, .where = where};
+        access(operation);
+    }
+    // A read-modify-write that always writes: `next` computes the new value from the one read.
+    template <class Next>
+    Word modify(Location location, Order order, Next next, std::source_location where) {
+        Operation read{.kind = Kind::read, .order = order, .update = Update::always, .location = location, .where = where};
+        const Word found = access(read).value;
+        Operation write{.kind = Kind::write, .order = order, .exclusive = true, .location = location, .value = next(found), .where = where};
+        access(write);
+        return found;
+    }
+    bool compare_exchange(Location location, Word& expected, Word desired, Order success, Order failure, bool weak,
+                          std::source_location where) {
+        Operation read{.kind = Kind::read, .order = success, .failure = failure, .update = Update::if_equal, .weak = weak,
+                       .location = location, .expected = expected, .where = where};
+        const Event& event = access(read);
+        if (!event.updates()) {
+            expected = event.value;
+            return false;
+        }
+        Operation write{.kind = Kind::write, .order = success, .exclusive = true, .location = location, .value = desired, .where = where};
+        access(write);
+        return true;
+    }
+    void fence(Order order, std::source_location where) {
+        Operation operation{.kind = Kind::fence, .order = order, .where = where};
+        access(operation);
+    }
+    // One of 0 .. count - 1, chosen by the environment; 0 is the ordinary course of things.
+    Word choose(Word count, std::source_location where) {
+        Operation operation{.kind = Kind::choice, .value = count, .where = where};
+        return access(operation).value;
+    }
+    // A retry loop begins here (so does one at the start of the worker).
+    void begin_round() {
+        Thread& thread = mine();
+        thread.round_begin = thread.consumed;
+    }
+    // The end of a failed round of a retry loop.
+    void pause(std::source_location where) {
+        Thread& thread = mine();
+        const int begin = std::exchange(thread.round_begin, thread.consumed);
+        thread.where = where;
+        if (driver_->retry(current_, begin, where)) return;
+        thread.round_begin = begin;
+        thread.state = State::waiting;
+        thread.fiber.suspend();
+        // a driver that resumes a waiting worker lets it go on
+        thread.round_begin = thread.consumed;
+    }
+    void fail(Fault fault, std::string what, std::source_location where) {
+        driver_->failed({fault, std::move(what), where, current_});
+        stop();
+    }
+    // Stop for ever: nothing of this worker will be in the execution beyond here.
+    void stop() {
+        Thread& thread = mine();
+        thread.state = State::finished;
+        for (;;) thread.fiber.suspend();
+    }
+    // How many of its accesses the current worker has made.
+    int consumed() { return mine().consumed; }
+
+private:
+    struct Thread {
+        Fiber fiber;
+        State state = State::fresh;
+        int consumed = 0;          // events of its row that it has been given
+        std::uint32_t serial = 0;  // of the last of them
+        int round_begin = 0;
+        const Operation* pending = nullptr;
+        std::source_location where;
+    };
+
+    Thread& mine() { return threads_[static_cast<unsigned>(current_)]; }
+
+    // Is what the worker has been given still what its row begins with?
+    bool in_step(const Thread& thread, int worker) const {
+        if (thread.state == State::fresh) return false;
+        if (thread.consumed == 0) return true;
+        if (thread.consumed > graph_->size(worker)) return false;
+        return (*graph_)[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(thread.consumed - 1)}].serial == thread.serial;
+    }
+    void restart(Thread& thread) {
+        thread.consumed = 0;
+        thread.serial = 0;
+        thread.round_begin = 0;
+        thread.state = State::suspended;
+        thread.fiber.reset(&Machine::enter);
+    }
+    static void enter() {
+        Machine& machine = *running_;
+        const int worker = machine.current_;
+        try {
+            machine.program_->workers[static_cast<unsigned>(worker)]();
+        } catch (const std::exception& error) {
+            machine.driver_->failed({Fault::exception, error.what(), std::source_location::current(), worker});
+        } catch (...) {
+            machine.driver_->failed({Fault::exception, "an exception that is not a std::exception", std::source_location::current(), worker});
+        }
+        machine.stop();
+    }
+
+    const Event& access(const Operation& operation) {
+        Thread& thread = mine();
+        const int worker = current_;
+        while (thread.consumed == graph_->size(worker)) {
+            thread.state = State::suspended;
+            thread.pending = &operation;
+            if (!driver_->step(worker, operation)) thread.fiber.suspend();
+        }
+        const Event& event = (*graph_)[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(thread.consumed)}];
+        if (event.kind != operation.kind || event.location != operation.location) {
+            fail(Fault::internal, "the worker made another access than before although its reads returned the same", operation.where);
+        }
+        ++thread.consumed;
+        thread.serial = event.serial;
+        return event;
+    }
+
+    Program* program_;
+    Driver* driver_;
+    Graph* graph_ = nullptr;
+    std::vector<Thread> threads_;
+    int current_ = -1;
+
+    static inline Machine* running_ = nullptr;
+};
+
+}  // namespace explorer
