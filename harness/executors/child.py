@@ -1,0 +1,47 @@
+"""What a worker process runs. Light on imports: sixteen of them start at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from harness import _native
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the job in ``sys.argv[1]``; see ``ProcessCrew.launch``."""
+    job: dict[str, Any] = json.loads(sys.argv[1])
+    if not _native.die_with_parent(job["parent"]):
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the executor's, which then ends its workers
+    run = _native.Run.open(job["run"])
+    if "native" in job:
+        _run_native(run, job)
+    else:
+        _run_api(run, job)
+    sys.stderr.flush()
+    os._exit(0)  # what the interpreter would tidy up, the kernel does
+
+
+def _run_native(run: _native.Run, job: dict[str, Any]) -> None:
+    target = job["native"]
+    name, _, every = target["mutant"].partition(":")
+    design = _native.planted(name, int(every or 0)) if name else None
+    attachment = _native.Attachment.segment(target["segment"])
+    attachment.run_script(run, job["worker"], tuple(target["policy"]), design, job["give_up"])
+
+
+def _run_api(run: _native.Run, job: dict[str, Any]) -> None:
+    import pickle
+    from base64 import b64decode
+
+    from harness.executors.api_script import run_script
+
+    system, address = pickle.loads(b64decode(job["api"]))
+    endpoint = system.attach(address)
+    run_script(run, job["worker"], endpoint, job["give_up"], job["kill_after"])

@@ -1,0 +1,75 @@
+"""Which message an entry id names.
+
+A skip learns ids, not payloads. Who wrote an entry, or read or peeked it, knows both; from these records the value of
+every skipped message follows. An entry that a killed writer published is found through the id that the native script
+stored before the publication, or, where there is none, among the writes that are still pending.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.operation import NO_ID, Kind, Status
+
+__all__ = ["UNKNOWN_VALUE", "resolve_skips"]
+
+UNKNOWN_VALUE = 2**64 - 1
+"""Value of a message whose id nobody wrote: no message of a program has it."""
+
+_WRITES = [kind.value for kind in Kind if kind.writes]
+_PAYLOADS = [Kind.READ.value, Kind.TRY_READ.value, Kind.READ_MANY.value, Kind.PEEK.value]
+_SKIPS = [Kind.SKIP.value, Kind.SKIP_FORCE.value]
+
+
+def resolve_skips(operations: npt.NDArray[np.void]) -> None:
+    """Fill in ``value`` (and the ``size`` that was written) of every skip that reports an id, in place."""
+    kind, status, ids = operations["kind"], operations["status"], operations["id"]
+    named = np.isin(kind, _SKIPS) & np.isin(status, [Status.OK.value, Status.MISMATCH.value]) & (ids != NO_ID)
+    wanted = np.flatnonzero(named)
+    if not len(wanted):
+        return
+    operations["value"][wanted] = UNKNOWN_VALUE
+    written = np.isin(kind, _WRITES)
+    known = ids != NO_ID
+    sources = [
+        written & (status == Status.OK.value) & known,
+        np.isin(kind, _PAYLOADS) & (status == Status.OK.value) & known,
+        written & (status == Status.PENDING.value) & known,
+    ]
+    for source in sources:
+        wanted = wanted[_look_up(operations, wanted, np.flatnonzero(source))]
+    if len(wanted):
+        _assign_pending(operations, wanted, np.flatnonzero(written & (status == Status.PENDING.value)))
+
+
+def _look_up(
+    operations: npt.NDArray[np.void], wanted: npt.NDArray[np.intp], sources: npt.NDArray[np.intp]
+) -> npt.NDArray[np.bool_]:
+    """Resolve what `sources` can; True for the wanted rows that they cannot."""
+    if not len(sources) or not len(wanted):
+        return np.ones(len(wanted), np.bool_)
+    # of several that claim one id (only a broken channel has such) the last
+    order = np.lexsort((operations["invoked"][sources], operations["id"][sources]))
+    sources = sources[order]
+    source_ids = operations["id"][sources]
+    place = np.searchsorted(source_ids, operations["id"][wanted], side="right") - 1
+    found = (place >= 0) & (source_ids[place] == operations["id"][wanted])
+    origin = sources[place[found]]
+    operations["value"][wanted[found]] = operations["value"][origin]
+    operations["size"][wanted[found]] = operations["size"][origin]
+    missing: npt.NDArray[np.bool_] = ~found
+    return missing
+
+
+def _assign_pending(
+    operations: npt.NDArray[np.void], wanted: npt.NDArray[np.intp], pending: npt.NDArray[np.intp]
+) -> None:
+    """Ids that no record names, in order, to pending writes that nothing else saw, in order of invocation."""
+    seen = np.isin(operations["kind"], _PAYLOADS + _SKIPS) & (operations["status"] == Status.OK.value)
+    pending = pending[~np.isin(operations["value"][pending], operations["value"][seen])]
+    pending = pending[np.argsort(operations["invoked"][pending], kind="stable")]
+    for entry_id, row in zip(np.unique(operations["id"][wanted]), pending, strict=False):
+        same = wanted[operations["id"][wanted] == entry_id]
+        operations["value"][same] = operations["value"][row]
+        operations["size"][same] = operations["size"][row]

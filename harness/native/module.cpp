@@ -1,0 +1,297 @@
+// harness._native: scripts on real memory, planted channels, and the values that both sides of the harness share.
+#include <sys/prctl.h>
+
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/tuple.h>
+
+#include "channel/native/handle.hpp"
+#include "harness/native/mutants.hpp"
+#include "harness/native/script.hpp"
+
+namespace nb = nanobind;
+using namespace harness;
+
+namespace {
+
+using Bytes = nb::ndarray<nb::memview, std::uint8_t, nb::ndim<1>>;
+
+// A contiguous view of a Python object's bytes, for as long as this lives.
+class BufferView {
+public:
+    explicit BufferView(nb::handle object, int flags = PyBUF_SIMPLE) {
+        if (PyObject_GetBuffer(object.ptr(), &view_, flags) != 0) throw nb::python_error();
+    }
+    BufferView(const BufferView&) = delete;
+    BufferView& operator=(const BufferView&) = delete;
+    ~BufferView() { PyBuffer_Release(&view_); }
+    std::byte* data() const { return static_cast<std::byte*>(view_.buf); }
+    std::size_t size() const { return static_cast<std::size_t>(view_.len); }
+
+private:
+    Py_buffer view_{};
+};
+
+ipc::Policy to_policy(const std::tuple<std::uint32_t, Nanoseconds, Nanoseconds, Nanoseconds, std::uint32_t>& numbers) {
+    ipc::Policy policy;
+    std::tie(policy.max_round_trips, policy.start_sleep, policy.max_sleep, policy.slice, policy.spins) = numbers;
+    return policy;
+}
+
+// ---- the memory of a run
+
+RunMemory create_run(const nb::list& workers) {
+    std::vector<RunMemory::Worker> described;
+    std::vector<std::unique_ptr<BufferView>> held;
+    for (nb::handle entry : workers) {
+        const auto [script, records, expected] = nb::cast<std::tuple<nb::object, u64, u64>>(entry);
+        held.push_back(std::make_unique<BufferView>(script));
+        if (held.back()->size() % sizeof(ScriptOperation) != 0)
+            throw nb::value_error("a script is a whole number of 32-byte operations");
+        described.push_back({{reinterpret_cast<const ScriptOperation*>(held.back()->data()),
+                              held.back()->size() / sizeof(ScriptOperation)},
+                             records, expected});
+    }
+    return RunMemory::create(described);
+}
+
+template <class T>
+Bytes view(nb::handle owner, std::span<T> items) {
+    return Bytes(const_cast<std::remove_const_t<T>*>(items.data()), {items.size_bytes()}, owner);
+}
+
+// ---- scripts
+
+// A block of memory with a channel in it, for scripts: registered as a participant once, used by many workers.
+class Attachment {
+public:
+    static Attachment segment(const std::string& name) { return Attachment(ipc::SegmentBlock::connect(name)); }
+    static Attachment buffer(nb::handle object) {
+        auto view = std::make_shared<BufferView>(object, PyBUF_WRITABLE);
+        std::byte* const data = view->data();
+        const std::size_t size = view->size();
+        return Attachment(ipc::BufferBlock::connect(data, size, "", [held = std::move(view)]() mutable {
+            const nb::gil_scoped_acquire gil;
+            held.reset();
+        }));
+    }
+
+    // Wakes everybody who sleeps on the channel; a waiter takes it for one of the wake-ups without a reason.
+    void wake() const { block_->memory().wake_all(ipc::at::seq); }
+
+    void run_script(const RunMemory& run, std::size_t worker,
+                    const std::tuple<std::uint32_t, Nanoseconds, Nanoseconds, Nanoseconds, std::uint32_t>& numbers,
+                    const std::optional<Planted>& design, Nanoseconds give_up) const {
+        const ipc::Policy policy = to_policy(numbers);
+        const bool killed = run.worker(worker).kill_after != WorkerControl::kNoKill;
+        const nb::gil_scoped_release no_gil;
+        if (design || killed) {
+            KillSwitch kill_switch;
+            ipc::Channel<InstrumentedMemory, Planted> channel({block_->memory(), &kill_switch}, block_->geometry(),
+                                                              policy, &block_->me(), design.value_or(Planted()));
+            ScriptWorker<InstrumentedMemory, Planted>(channel, run, worker, killed ? &kill_switch : nullptr)(give_up);
+        } else {
+            ipc::Channel<ipc::RealMemory> channel(block_->memory(), block_->geometry(), policy, &block_->me());
+            ScriptWorker<ipc::RealMemory, ipc::Faithful>(channel, run, worker, nullptr)(give_up);
+        }
+    }
+
+private:
+    explicit Attachment(std::shared_ptr<ipc::Block> block) : block_(std::move(block)) {}
+    std::shared_ptr<ipc::Block> block_;
+};
+
+template <class F>
+auto translated(F&& make) {
+    try {
+        return make();
+    } catch (const ipc::BlockError& error) {
+        ipc::python::raise_block_error(error);
+        throw nb::python_error();
+    }
+}
+
+const char* to_text(Nature nature) {
+    switch (nature) {
+        case Nature::deterministic: return "deterministic";
+        case Nature::racy: return "racy";
+        case Nature::crash: return "crash";
+        case Nature::weak: return "weak";
+    }
+    return "";
+}
+
+// Offset and size of every field, for comparison with the numpy dtypes.
+#define FIELD(type, name) fields[#name] = nb::make_tuple(offsetof(type, name), sizeof(type::name))
+nb::dict script_layout() {
+    nb::dict fields;
+    FIELD(ScriptOperation, value);
+    FIELD(ScriptOperation, timeout);
+    FIELD(ScriptOperation, size);
+    FIELD(ScriptOperation, think);
+    FIELD(ScriptOperation, count);
+    FIELD(ScriptOperation, kind);
+    FIELD(ScriptOperation, pad);
+    return fields;
+}
+nb::dict record_layout() {
+    nb::dict fields;
+    FIELD(OperationRecord, invoked);
+    FIELD(OperationRecord, returned);
+    FIELD(OperationRecord, value);
+    FIELD(OperationRecord, id);
+    FIELD(OperationRecord, target);
+    FIELD(OperationRecord, timeout);
+    FIELD(OperationRecord, size);
+    FIELD(OperationRecord, retries);
+    FIELD(OperationRecord, batch);
+    FIELD(OperationRecord, slept);
+    FIELD(OperationRecord, worker);
+    FIELD(OperationRecord, kind);
+    FIELD(OperationRecord, status);
+    FIELD(OperationRecord, flags);
+    FIELD(OperationRecord, pad);
+    return fields;
+}
+#undef FIELD
+
+void bind_run(nb::module_& module) {
+    nb::class_<RunMemory>(module, "Run", "The memory that the workers of a run and their executor share.")
+        .def_static("create", &create_run, nb::arg("workers"),
+                    "For each worker: its script (bytes of OPERATION), room for records, records expected.",
+                    nb::sig("def create(workers: list[tuple[object, int, int]]) -> Run"))
+        .def_static("open", &RunMemory::open, nb::arg("fd"), "Map what another process created; takes over `fd`.")
+        .def_prop_ro("fd", &RunMemory::fd)
+        .def_prop_ro("workers", [](const RunMemory& run) { return run.control().workers; })
+        .def_prop_ro("arrived", [](const RunMemory& run) { return run.control().arrived.load(); })
+        .def_prop_ro("ended", [](const RunMemory& run) { return run.control().ended.load(); })
+        .def_prop_ro("started", [](const RunMemory& run) { return run.control().start.load(); },
+                     "The instant at which all workers began, or 0.")
+        .def_prop_ro("deadline", &RunMemory::deadline)
+        .def_prop_ro("stopped", &RunMemory::stopped)
+        .def_prop_ro("stream", [](const RunMemory& run) { return static_cast<std::uint32_t>(run.stream()); })
+        .def("arrive", &RunMemory::arrive, nb::arg("worker"), nb::arg("give_up"),
+             nb::call_guard<nb::gil_scoped_release>(),
+             "Wait at the start barrier; False if the run does not begin before `give_up`.")
+        .def("await_arrivals", &RunMemory::await_arrivals, nb::arg("count"), nb::arg("deadline"),
+             nb::call_guard<nb::gil_scoped_release>())
+        .def("start", &RunMemory::start, nb::arg("delay"), nb::arg("duration"),
+             "Release all workers together, `delay` ns from now; the run's deadline comes `duration` ns later.")
+        .def("stop", &RunMemory::stop)
+        .def("end_stream",
+             [](const RunMemory& run, bool shut_down) {
+                 run.end_stream(shut_down ? Stream::shut_down : Stream::abandoned);
+             },
+             nb::arg("shut_down"), "No writer will write any more; was the channel shut down?")
+        .def("end",
+             [](const RunMemory& run, std::size_t worker, std::uint32_t reason) {
+                 run.end(worker, reason == 0 ? Phase::finished : Phase::cut, static_cast<Reason>(reason));
+             },
+             nb::arg("worker"), nb::arg("reason"))
+        .def("await_end", &RunMemory::await_end, nb::arg("seen"), nb::arg("deadline"),
+             nb::call_guard<nb::gil_scoped_release>(), "Wait until more than `seen` workers have ended.")
+        .def("worker",
+             [](const RunMemory& run, std::size_t number) {
+                 const WorkerControl& worker = run.worker(number);
+                 return std::make_tuple(worker.phase.load(), worker.reason.load(), worker.completed.load(),
+                                        worker.last.load(), worker.used.load());
+             },
+             nb::arg("worker"), "(phase, reason, completed calls, time of the last, records)")
+        .def("advance",
+             [](const RunMemory& run, std::size_t number, u64 used, u64 completed, Nanoseconds last) {
+                 WorkerControl& worker = run.worker(number);
+                 worker.used.store(used, std::memory_order_release);
+                 worker.completed.store(completed, std::memory_order_relaxed);
+                 worker.last.store(last, std::memory_order_relaxed);
+             },
+             nb::arg("worker"), nb::arg("used"), nb::arg("completed"), nb::arg("last"))
+        .def("kill",
+             [](const RunMemory& run, std::size_t number, u64 after, u64 step) {
+                 run.worker(number).kill_step = step;
+                 run.worker(number).kill_after = after;
+             },
+             nb::arg("worker"), nb::arg("after"), nb::arg("step"),
+             "Have the worker's process kill itself before access `step` of the call after `after` calls.")
+        .def("script", [](nb::pointer_and_handle<RunMemory> run, std::size_t number) {
+                 return view(run.h, run.p->script(number));
+             }, nb::arg("worker"), nb::sig("def script(self, worker: int) -> memoryview"))
+        .def("records", [](nb::pointer_and_handle<RunMemory> run, std::size_t number) {
+                 return view(run.h, run.p->records(number));
+             }, nb::arg("worker"), nb::sig("def records(self, worker: int) -> memoryview"));
+    module.attr("PHASES") = nb::make_tuple("created", "arrived", "running", "finished", "cut");
+    module.attr("REASONS") = nb::make_tuple("", "deadline", "stopped", "records full", "corrupted", "error");
+}
+
+void bind_scripts(nb::module_& module) {
+    nb::class_<Attachment>(module, "Attachment", "A channel to run scripts on.")
+        .def_static("segment", [](const std::string& name) { return translated([&] { return Attachment::segment(name); }); },
+                    nb::arg("name"))
+        .def_static("buffer", [](nb::handle buffer) { return translated([&] { return Attachment::buffer(buffer); }); },
+                    nb::arg("buffer"), nb::sig("def buffer(buffer: object) -> Attachment"))
+        .def("wake", &Attachment::wake, "Wake everybody who sleeps on the channel.")
+        .def("run_script", &Attachment::run_script, nb::arg("run"), nb::arg("worker"), nb::arg("policy"),
+             nb::arg("design").none(), nb::arg("give_up"),
+             "Run one worker's script, without the GIL, until it ends or the run is over.");
+}
+
+void bind_mutants(nb::module_& module) {
+    nb::class_<Planted>(module, "Planted", "A planted bug.");
+    module.def("planted",
+               [](const std::string& name, std::uint32_t every) { return planted(name, every); },
+               nb::arg("name"), nb::arg("every") = 0, "The planted bug of that name, or None.");
+    nb::list table;
+    for (const Mutant& mutant : kMutants)
+        table.append(nb::make_tuple(nb::str(mutant.name.data(), mutant.name.size()),
+                                    nb::str(mutant.description.data(), mutant.description.size()),
+                                    nb::str(mutant.found_by.data(), mutant.found_by.size()), to_text(mutant.nature),
+                                    mutant.counts));
+    module.attr("MUTANTS") = table;
+
+    PyTypeObject* const entry_type = ipc::python::make_entry_type(module, "harness._native.Entry");
+    ipc::python::bind_channel<Planted>(module, "PlantedChannelBase", entry_type)
+        .def(nb::init<Planted>(), nb::arg("design"));
+    module.def("last_effort", [] {
+        const ipc::Effort& effort = ipc::python::last_effort;
+        return nb::make_tuple(effort.retries(), effort.slept);
+    }, "Retries, and ns slept, of the calling thread's last operation on a planted channel.");
+}
+
+void bind_payloads(nb::module_& module) {
+    module.def("make_payload",
+               [](u64 value, u64 size) {
+                   if (size < kSmallestPayload) throw nb::value_error("a payload has at least 8 bytes");
+                   PyObject* const bytes = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size));
+                   if (bytes == nullptr) throw nb::python_error();
+                   fill_payload(reinterpret_cast<std::byte*>(PyBytes_AS_STRING(bytes)), size, value);
+                   return nb::steal<nb::bytes>(bytes);
+               },
+               nb::arg("value"), nb::arg("size"), "The payload of a message.");
+    module.def("read_payload",
+               [](nb::handle payload) {
+                   const BufferView bytes(payload);
+                   return std::make_tuple(payload_value(bytes.data(), bytes.size()),
+                                          payload_intact(bytes.data(), bytes.size()));
+               },
+               nb::arg("payload"), nb::sig("def read_payload(payload: object) -> tuple[int, bool]"),
+               "(value that it claims, is every byte right?)");
+}
+
+}  // namespace
+
+NB_MODULE(_native, module) {
+    module.doc() = "The harness's native part: scripts on real memory, planted channels.";
+    bind_run(module);
+    bind_scripts(module);
+    bind_mutants(module);
+    bind_payloads(module);
+    module.def("die_with_parent",
+               [](int parent) {
+                   prctl(PR_SET_PDEATHSIG, SIGKILL);
+                   return getppid() == parent;
+               },
+               nb::arg("parent"), "Be killed when the parent dies; False if it is dead already.");
+    module.def("script_layout", &script_layout, "Fields of a script's operation: name to (offset, size).");
+    module.def("record_layout", &record_layout, "Fields of a record: name to (offset, size).");
+    module.attr("SCRIPT_BYTES") = sizeof(ScriptOperation);
+    module.attr("RECORD_BYTES") = sizeof(OperationRecord);
+}

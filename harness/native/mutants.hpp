@@ -1,0 +1,139 @@
+// Planted bugs of the channel: the other model of ipc::Design.
+//
+// A check that cannot fail is a defect, so each check of the harness has mutants here that it must convict. A mutant is
+// one step of the algorithm left out, repeated or moved (ipc::Bug), or one memory order weakened (ipc::Site). It is a
+// value chosen at run time; the production entry points instantiate ipc::Faithful alone and cannot reach it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "channel/core/design.hpp"
+
+namespace harness {
+
+using ipc::Bug;
+using ipc::Site;
+
+class Planted {
+public:
+    static constexpr std::uint32_t kEvery = 64;  // calls between two strikes of a bug of every n-th call
+
+    Planted() = default;  // nothing planted
+    explicit Planted(Bug bug, std::uint32_t every = kEvery) : bug_(bug), every_(every) {}
+    Planted(Site site, std::memory_order weaker) : site_(site), weaker_(weaker) {}
+
+    std::memory_order order(Site site) const { return site == site_ ? weaker_ : ipc::chosen_order(site); }
+    bool plants(Bug bug) const { return bug == bug_ && bug != Bug::none; }
+    // Deterministic: each channel object counts its own calls.
+    bool strikes(Bug bug) { return plants(bug) && ++calls_ % every_ == 0; }
+
+private:
+    Bug bug_ = Bug::none;
+    Site site_ = Site::count;
+    std::memory_order weaker_ = std::memory_order_seq_cst;
+    std::uint32_t every_ = kEvery;
+    std::uint32_t calls_ = 0;
+};
+static_assert(ipc::Design<Planted>);
+
+// How a mutant comes to light.
+enum class Nature : std::uint8_t {
+    deterministic,  // in every run that makes enough calls
+    racy,           // needs an interleaving that stress meets only by chance
+    crash,          // needs a participant killed at the right step
+    weak,           // needs a machine, or an explorer, that reorders
+};
+
+struct Mutant {
+    std::string_view name;
+    std::string_view description;
+    std::string_view found_by;  // the property whose check convicts it first
+    Nature nature;
+    Planted design;
+    bool counts;  // does it strike every n-th call?
+};
+
+inline constexpr std::memory_order kRelaxed = std::memory_order_relaxed;
+
+// clang-format off
+inline const std::array kMutants{
+    Mutant{"doubled-message", "every n-th read leaves the message at the head", "integrity",
+           Nature::deterministic, Planted(Bug::doubled_message), true},
+    Mutant{"dropped-message", "every n-th write reports success and publishes nothing", "integrity",
+           Nature::deterministic, Planted(Bug::dropped_message), true},
+    Mutant{"torn-payload", "every n-th payload has one bit flipped", "integrity",
+           Nature::deterministic, Planted(Bug::torn_payload), true},
+    Mutant{"skip-any", "skip(id) removes the head whatever its id", "fifo",
+           Nature::deterministic, Planted(Bug::skip_any), false},
+    Mutant{"early-timeout", "a time-out is reported at half its time", "timeliness",
+           Nature::deterministic, Planted(Bug::early_timeout), false},
+    Mutant{"silent-writer", "a write never wakes a sleeping reader", "timeliness",
+           Nature::deterministic, Planted(Bug::silent_writer), false},
+    Mutant{"overfull", "the 16 spare bytes of the terminator are given away: a write that fills the ring clears the head's "
+           "header", "fifo", Nature::deterministic, Planted(Bug::overfull), false},
+    Mutant{"no-terminator", "the header after a new entry is not cleared: stale bytes pass for a message", "integrity",
+           Nature::deterministic, Planted(Bug::no_terminator), false},
+    Mutant{"blind-removal", "a read stores head instead of comparing and swapping it", "integrity",
+           Nature::racy, Planted(Bug::blind_removal), false},
+    Mutant{"unchecked-empty", "EMPTY without the second look at head", "fifo",
+           Nature::racy, Planted(Bug::unchecked_empty), false},
+    Mutant{"unchecked-peek", "peek without the second look at head", "fifo",
+           Nature::racy, Planted(Bug::unchecked_peek), false},
+    Mutant{"early-publish", "the header is published before the payload is copied", "integrity",
+           Nature::racy, Planted(Bug::early_publish), false},
+    Mutant{"lost-wakeup", "a reader samples the futex word after its last look at the ring", "timeliness",
+           Nature::racy, Planted(Bug::lost_wakeup), false},
+    Mutant{"no-recovery", "a dead owner is left in place: every later write waits for it", "progress",
+           Nature::crash, Planted(Bug::no_recovery), false},
+    Mutant{"trusting-recovery", "recovery believes tail and overwrites what was published beyond it", "integrity",
+           Nature::crash, Planted(Bug::trusting_recovery), false},
+    Mutant{"take-owner-relaxed", "taking the owner word acquires nothing", "integrity",
+           Nature::weak, Planted(Site::take_owner, kRelaxed), false},
+    Mutant{"give-owner-relaxed", "giving the owner word back without a publication releases nothing", "integrity",
+           Nature::weak, Planted(Site::give_owner, kRelaxed), false},
+    Mutant{"give-owner-fence-release", "giving the owner word back after a publication releases, but is no full barrier",
+           "timeliness", Nature::weak, Planted(Site::give_owner_fence, std::memory_order_release), false},
+    Mutant{"give-owner-fence-relaxed", "giving the owner word back after a publication orders nothing", "integrity",
+           Nature::weak, Planted(Site::give_owner_fence, kRelaxed), false},
+    Mutant{"load-head-writer-relaxed", "a writer reuses space that a reader may still be copying", "integrity",
+           Nature::weak, Planted(Site::load_head_writer, kRelaxed), false},
+    Mutant{"writer-fence-relaxed", "a reader may see new payload and the old head together", "integrity",
+           Nature::weak, Planted(Site::writer_fence, kRelaxed), false},
+    Mutant{"publish-relaxed", "the header may be seen before its payload", "integrity",
+           Nature::weak, Planted(Site::publish, kRelaxed), false},
+    Mutant{"store-tail-relaxed", "state() may see a tail before the entries in front of it", "state",
+           Nature::weak, Planted(Site::store_tail, kRelaxed), false},
+    Mutant{"load-tail-relaxed", "state() may see a tail before the entries in front of it", "state",
+           Nature::weak, Planted(Site::load_tail, kRelaxed), false},
+    Mutant{"load-head-reader-relaxed", "a reader may meet an older header at the head it loaded", "fifo",
+           Nature::weak, Planted(Site::load_head_reader, kRelaxed), false},
+    Mutant{"load-header-relaxed", "a reader may copy the payload before it sees the header", "integrity",
+           Nature::weak, Planted(Site::load_header, kRelaxed), false},
+    Mutant{"reader-fence-relaxed", "a reader may look at head again before its copy is over", "integrity",
+           Nature::weak, Planted(Site::reader_fence, kRelaxed), false},
+    Mutant{"take-head-relaxed", "the space of a removed message may be reused before its copy is over", "integrity",
+           Nature::weak, Planted(Site::take_head, kRelaxed), false},
+    Mutant{"load-seq-relaxed", "a reader may sample the futex word after its last look at the ring", "timeliness",
+           Nature::weak, Planted(Site::load_seq, kRelaxed), false},
+    Mutant{"sleeper-fence-acq-rel", "a reader may look at the ring before its `sleepers` flag is seen", "timeliness",
+           Nature::weak, Planted(Site::sleeper_fence, std::memory_order_acq_rel), false},
+    Mutant{"bump-seq-relaxed", "a woken reader may miss the message that woke it", "timeliness",
+           Nature::weak, Planted(Site::bump_seq, kRelaxed), false},
+};
+// clang-format on
+
+// The design behind a name; none if there is no such mutant. `every` = 0: the default.
+inline std::optional<Planted> planted(std::string_view name, std::uint32_t every = 0) {
+    for (const Mutant& mutant : kMutants) {
+        if (mutant.name != name) continue;
+        if (!mutant.counts || every == 0) return mutant.design;
+        for (const Bug bug : {Bug::doubled_message, Bug::dropped_message, Bug::torn_payload})
+            if (mutant.design.plants(bug)) return Planted(bug, every);
+    }
+    return std::nullopt;
+}
+
+}  // namespace harness
