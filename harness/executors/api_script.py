@@ -41,14 +41,13 @@ def run_script(run: _native.Run, worker: int, endpoint: Endpoint, give_up: int, 
     if not run.arrive(worker, give_up):
         run.end(worker, _STOPPED)
         return
-    script = _ApiScript(run, worker, endpoint, kill_after)
     try:
-        reason = script.run()
+        reason = _ApiScript(run, worker, endpoint, kill_after).run()
     except BaseException:
-        run.end(worker, _STOPPED if run.stopped else _ERROR)
-        if run.stopped:
-            return  # the executor closed what the call waited in
-        raise
+        if not run.stopped:
+            run.end(worker, _ERROR)
+            raise
+        reason = _DEADLINE if time.monotonic_ns() >= run.deadline else _STOPPED  # it was disturbed in a call
     run.end(worker, reason)
 
 
@@ -101,10 +100,10 @@ class _ApiScript:
                 return None
 
     def _obstacle(self, asked: Asked) -> int:
-        if self._run.stopped:
-            return _STOPPED
         if self._last >= self._deadline:
             return _DEADLINE
+        if self._run.stopped:
+            return _STOPPED
         if self._recorder.room < (asked.messages if asked.kind in _BATCHES else 1):
             return _RECORDS_FULL
         return _FINISHED

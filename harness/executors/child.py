@@ -10,7 +10,10 @@ from typing import Any
 
 from harness import _native
 
-__all__ = ["main"]
+__all__ = ["DISTURB", "main"]
+
+DISTURB = signal.SIGTERM
+"""The run is over: a call through the Python API that waits is to raise. Native scripts notice it themselves."""
 
 
 def main() -> None:
@@ -19,6 +22,7 @@ def main() -> None:
     if not _native.die_with_parent(job["parent"]):
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the executor's, which then ends its workers
+    signal.signal(DISTURB, signal.SIG_IGN)
     run = _native.Run.open(job["run"])
     if "native" in job:
         _run_native(run, job)
@@ -44,4 +48,14 @@ def _run_api(run: _native.Run, job: dict[str, Any]) -> None:
 
     system, address = pickle.loads(b64decode(job["api"]))
     endpoint = system.attach(address)
+    signal.signal(DISTURB, _raise_run_over)
     run_script(run, job["worker"], endpoint, job["give_up"], job["kill_after"])
+
+
+class _RunOver(BaseException):
+    pass
+
+
+def _raise_run_over(_number: int, _frame: object) -> None:
+    signal.signal(DISTURB, signal.SIG_IGN)
+    raise _RunOver

@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from harness import _native
+from harness.executors.child import DISTURB
 from harness.executors.execution import Crew, Death, Execution, ExecutorError, Options
 from harness.executors.run import execute
 from harness.program import Program
 
 __all__ = ["run"]
 
+_END_PATIENCE_S = 0.3
 _EXIT_PATIENCE_S = 5.0
 _LAST_WORDS = 2000
 
@@ -63,11 +65,12 @@ class ProcessCrew(Crew):
         self._children[worker].kill()
 
     def dismiss(self) -> dict[int, str]:
-        give_up = time.monotonic() + _EXIT_PATIENCE_S
-        for child in self._children:
-            child.wait(max(0.0, give_up - time.monotonic()))
-        for child in self._children:
-            child.kill()
+        for patience, next_step in ((_END_PATIENCE_S, _Child.disturb), (_EXIT_PATIENCE_S, _Child.kill)):
+            give_up = time.monotonic() + patience
+            for child in self._children:
+                child.wait(max(0.0, give_up - time.monotonic()))
+            for child in self._children:
+                next_step(child)
         return {child.number: child.last_words for child in self._children if child.reap() not in (0, -signal.SIGKILL)}
 
 
@@ -111,6 +114,10 @@ class _Child:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return
+
+    def disturb(self) -> None:
+        """Have a call through the Python API, which may wait for ever, raise."""
+        self._process.send_signal(DISTURB)
 
     def kill(self) -> None:
         self._process.kill()  # does nothing to a process that was waited for

@@ -34,7 +34,7 @@ __all__ = ["execute"]
 _START_PATIENCE_NS = 60_000_000_000
 _START_DELAY_NS = 2_000_000
 _SLICE_NS = 20_000_000
-_GRACE_NS = 1_000_000_000
+_GRACE_NS = 300_000_000
 """What workers get to notice the end of the run before it is taken from them."""
 _DRAIN_PATIENCE_NS = 10_000_000_000
 
@@ -94,12 +94,16 @@ class _Session:
             if np.isin(script["kind"], [kind.value for kind in Kind if kind.writes]).any()
         ]
         total = len(program.written_values())
+        self._workers = range(len(program.workers))
+        readers = len(program.workers) - len(self._writers)
         self._run = _native.Run.create(
-            [_room(script, total, len(program.workers) - len(self._writers)) for script in program.workers]
+            [
+                *(_room(script, total, readers) for script in program.workers),
+                (b"", 2 * total + _SPARE_RECORDS, 0),  # of the drain; a broken channel may never become empty
+            ]
         )
         self._dead: dict[int, Death] = {}
         self._shutdown: tuple[int, int] | None = None
-        self._total = total
 
     def execute(self, executor: str, capacity: int | None) -> Execution:
         options, run = self._options, self._run
@@ -120,8 +124,7 @@ class _Session:
                 run.stop()
                 options.system.wake(self._address)
                 messages = self._crew.dismiss()
-            self._note_dead()
-            parts = [self._records(number) for number in range(len(self._program.workers))]
+            parts = [self._records(number) for number in self._workers]
             drained, rest = self._drain(own) if options.drain else (False, np.zeros(0, OPERATION_RECORD))
         finally:
             own.close()
@@ -135,7 +138,7 @@ class _Session:
         }
         history = History.merged([*parts, rest], capacity=capacity, shutdown=self._shutdown, info=info)
         resolve_skips(history.operations)
-        last = max((int(run.worker(number)[3]) for number in range(run.workers)), default=0)
+        last = max((int(run.worker(number)[3]) for number in self._workers), default=0)
         return Execution(
             history=history,
             drained=drained,
@@ -166,8 +169,9 @@ class _Session:
         kills = sorted((started + int(kill.at_s * 1e9), kill.worker) for kill in options.kill if kill.at_s is not None)
         stream_open = True
         while True:
+            ended = run.ended
             self._note_dead()
-            over = [self._is_over(number) for number in range(run.workers)]
+            over = [self._is_over(number) for number in self._workers]
             if stream_open and all(over[number] for number in self._writers):
                 self._end_stream(own)
                 stream_open = False
@@ -182,11 +186,8 @@ class _Session:
             if now > deadline + _GRACE_NS:
                 return
             if options.watch is not None:
-                completed = tuple(run.worker(number)[2] for number in range(run.workers))
+                completed = tuple(run.worker(number)[2] for number in self._workers)
                 options.watch(Progress(completed, max(0, now - started) / 1e9))
-            ended = run.ended
-            if sum(over) < ended:
-                continue  # somebody ended since the look
             run.await_end(ended, min([now + _SLICE_NS, *(at for at, _ in kills[:1])]))
 
     def _is_over(self, number: int) -> bool:
@@ -221,10 +222,8 @@ class _Session:
 
     def _drain(self, own: Endpoint) -> tuple[bool, npt.NDArray[np.void]]:
         """Take out what nobody read; True if the channel was seen empty at the end."""
-        most = 2 * self._total + 1024  # a broken channel may never become empty
-        memory = bytearray(most * OPERATION_RECORD.itemsize)
-        number = len(self._program.workers)
-        recorder = Recorder(memoryview(memory), number, lambda _: None)
+        number = len(self._workers)
+        recorder = Recorder(self._run.records(number), number, lambda used: self._run.advance(number, used, used, 0))
         asked = Asked(0, NO_TIMEOUT, 0, 0, 1, Kind.TRY_READ)
         give_up = time.monotonic_ns() + _DRAIN_PATIENCE_NS
         drained = False
@@ -241,11 +240,11 @@ class _Session:
                 drained = True
             if answer.status is not Status.OK:
                 break
-        return drained, np.frombuffer(memory, OPERATION_RECORD)[: recorder.used].copy()
+        return drained, self._records(number)
 
     def _unfinished(self, messages: dict[int, str]) -> tuple[Unfinished, ...]:
         found = []
-        for number in range(self._run.workers):
+        for number in self._workers:
             phase, reason, completed, last, _ = self._run.worker(number)
             name = _native.PHASES[phase]
             if name == "finished":

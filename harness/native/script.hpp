@@ -156,8 +156,8 @@ private:
 
     bool may_go_on(const ScriptOperation& operation, Reason& reason) const {
         const u64 rows = is_batch(operation.kind) ? operation.count : 1;
-        if (run_.stopped()) reason = Reason::stopped;
-        else if (last_ >= run_.deadline()) reason = Reason::deadline;
+        if (last_ >= run_.deadline()) reason = Reason::deadline;
+        else if (run_.stopped()) reason = Reason::stopped;
         else if (records_.size() - used_ < rows) reason = Reason::records_full;
         else return true;
         return false;
@@ -330,7 +330,7 @@ private:
         if (writes(operation.kind)) row[answer.messages].id = kNoId;  // of a round that was refused
         used_ += answer.messages + 1;
         control_.used.store(used_, std::memory_order_relaxed);
-        reason = run_.stopped() ? Reason::stopped : Reason::deadline;
+        reason = returned >= run_.deadline() ? Reason::deadline : Reason::stopped;
         return Outcome::cut;
     }
 
