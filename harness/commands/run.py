@@ -1,0 +1,229 @@
+"""``run``: the main job."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import EXIT_ENVIRONMENT
+
+if TYPE_CHECKING:
+    from harness.record import RunRecord
+    from harness.scenario import Parameters, Scenario
+    from harness.stress import StressResult
+
+__all__ = ["command"]
+
+API_SHARE = 10
+"""Through the Python API a run takes this fraction of a scenario's default messages: it is as much slower."""
+
+
+class _Range(click.ParamType[tuple[int, int]]):
+    """``N`` or ``MIN-MAX``."""
+
+    name = "N|MIN-MAX"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        matched = re.fullmatch(r"(\d+)(?:-(\d+))?", str(value))
+        if matched is None:
+            self.fail(f"{value!r} is no size; give bytes, as 64 or 8-256", param, ctx)
+        low = int(matched[1])
+        return low, int(matched[2]) if matched[2] else low
+
+
+@click.command("run")
+@click.argument("scenario", nargs=-1)
+@click.option("--on", type=click.Choice(["threads", "processes", "both"]), default="both", show_default=True)
+@click.option(
+    "--mode",
+    type=click.Choice(["native", "api", "both"]),
+    default="both",
+    show_default=True,
+    help="Native scripts without the GIL, the public Python API, or both.",
+)
+@click.option("--writers", type=int, metavar="N", help="Workers that write.")
+@click.option("--readers", type=int, metavar="N", help="Workers that read.")
+@click.option("--messages", type=int, metavar="N", help="Messages, all writers together.")
+@click.option("--payload", type=_Range(), metavar="N|MIN-MAX", help="Bytes of a message.")
+@click.option("--capacity", type=int, metavar="BYTES", help="Ring bytes of the channel.")
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Run programs with successive seeds for so many seconds per cell.",
+)
+@click.option("--seed", type=int, metavar="N", help="Programs are drawn from it.")
+@click.option("--max-round-trips", type=int, metavar="N", help="Retry limit of a call without a time-out.")
+@click.option("--mutant", metavar="NAME", help="Put a planted bug in place of the core; '?' lists them.")
+@click.option(
+    "--history",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the histories (.npz, or JSON Lines); with several cells, one file each.",
+)
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write index.html, results.json and junit.xml.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="Write the results as JSON; '-': standard output.",
+)
+@click.option("--junitxml", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write JUnit XML.")
+def command(scenario: tuple[str, ...], **options: Any) -> int:
+    """Run scenarios (default: all four) on threads and processes, and judge every operation.
+
+    Scenarios: swsr, mwsr, mwmr, skip-vs-read.
+    """
+    from harness.executors import ExecutorError
+
+    if options["mutant"] == "?":
+        from harness.mutants import describe
+
+        click.echo(describe())
+        return 0
+    cells = _cells(_scenarios(scenario), options)
+    try:
+        results = _run(cells, options)
+    except (ExecutorError, OSError) as error:
+        click.echo(f"channel-harness run: {error}", err=True)
+        return EXIT_ENVIRONMENT
+    return _finish([result.record for result in results], options)
+
+
+def _scenarios(names: tuple[str, ...]) -> list[Scenario]:
+    from scenarios import SCENARIOS
+
+    unknown = [name for name in names if name not in SCENARIOS]
+    if unknown:
+        raise click.UsageError(f"no scenario {unknown[0]!r}; there are: {', '.join(SCENARIOS)}")
+    return [SCENARIOS[name] for name in names or SCENARIOS]
+
+
+def _cells(scenarios: list[Scenario], options: dict[str, Any]) -> list[tuple[Scenario, Parameters, str, str]]:
+    """What to run, with parameters that were checked: nothing starts if anything is out of range."""
+    from harness.mutants import MutantError, parse
+    from harness.scenario import ScenarioError
+    from harness.stress import EXECUTORS, MODES
+
+    if options["mutant"] is not None:
+        try:
+            parse(options["mutant"])
+        except MutantError as error:
+            raise click.UsageError(str(error)) from error
+    executors = EXECUTORS if options["on"] == "both" else (options["on"],)
+    modes = MODES if options["mode"] == "both" else (options["mode"],)
+    low, high = options["payload"] or (None, None)
+    cells = []
+    for scenario, executor, mode in itertools.product(scenarios, executors, modes):
+        messages = options["messages"]
+        if messages is None and mode == "api":
+            messages = max(scenario.defaults.messages // API_SHARE, options["writers"] or 1)
+        try:
+            parameters = scenario.parameters(
+                writers=options["writers"],
+                readers=options["readers"],
+                messages=messages,
+                payload_min=low,
+                payload_max=high,
+                capacity=options["capacity"],
+                seed=options["seed"],
+                max_round_trips=options["max_round_trips"],
+            )
+        except ScenarioError as error:
+            raise click.UsageError(str(error)) from error
+        cells.append((scenario, parameters, executor, mode))
+    return cells
+
+
+def _run(cells: list[tuple[Scenario, Parameters, str, str]], options: dict[str, Any]) -> list[StressResult]:
+    from harness.commands.talk import Talk
+    from harness.stress import Cell, convict, stress
+
+    command_line = shlex.join(["channel-harness", *sys.argv[1:]])
+    results = []
+    self_tests: dict[tuple[str, str], Any] = {}
+    with Talk(len(cells)) as talk:
+        for scenario, parameters, executor, mode in cells:
+            cell = Cell(executor, mode, options["mutant"])
+            label = f"{scenario.name:12} {executor:9} {mode:6}"
+            talk.begin(label)
+            if (executor, mode) not in self_tests:
+                talk.say("self-test")
+                self_tests[executor, mode] = convict(Cell(executor, mode))
+            result = stress(
+                scenario,
+                parameters,
+                cell,
+                duration=options["duration"],
+                self_test=self_tests[executor, mode],
+                command=command_line,
+                progress=talk.say,
+            )
+            record = result.record
+            talk.end(label, record.outcome, _summary(record))
+            results.append(result)
+            if options["history"] is not None:
+                _write_history(result, options["history"], several=len(cells) > 1)
+    return results
+
+
+def _summary(record: RunRecord) -> str:
+    metrics = record.metrics
+    if metrics is None or not metrics.seconds:
+        return record.reason
+    rate = metrics.operations / metrics.seconds
+    return f"{metrics.operations:>9,} operations, {rate / 1e6:5.2f} M/s; {record.reason}"
+
+
+def _write_history(result: StressResult, path: Path, several: bool) -> None:
+    from harness.exchange import save_history
+
+    record = result.record
+    if several:
+        path = path.with_name(f"{path.stem}-{record.scenario}-{record.executor}-{record.mode}{path.suffix}")
+    save_history(result.history, path)
+
+
+def _finish(records: list[RunRecord], options: dict[str, Any]) -> int:
+    """Write what was asked for, say what it comes to, and return the exit code."""
+    from harness.verdict import Outcome
+    from reports import overall, write_json, write_junit, write_report
+
+    if options["report"] is not None:
+        page = write_report(records, options["report"])
+        click.echo(f"report: {page}", err=True)
+    if options["json_file"] is not None:
+        write_json(records, options["json_file"])
+    if options["junitxml"] is not None:
+        write_junit(records, options["junitxml"])
+    outcome, reason = overall(records)
+    operations = sum(record.metrics.operations for record in records if record.metrics)
+    assertions = sum(sum(record.assertions.values()) for record in records)
+    talk_to_stdout = options["json_file"] is None or str(options["json_file"]) != "-"
+    click.echo(
+        f"{outcome.value.upper()}: {len(records)} runs, {operations:,} operations, {assertions:,} assertions; {reason}",
+        err=not talk_to_stdout,
+    )
+    for record in records if outcome is not Outcome.PASS else ():
+        for failure in record.failures:
+            click.echo(
+                f"\n{record.scenario} on {record.executor} ({record.mode}): {failure.property} [{failure.rule}]",
+                err=True,
+            )
+            click.echo(f"  {failure.sentence}", err=True)
+            for line in failure.operations:
+                click.echo(f"    {line}", err=True)
+            click.echo(f"  again: {failure.command}   (reproduced {failure.reproduced})", err=True)
+    return outcome.exit_code
