@@ -281,7 +281,7 @@ private:
         const int lowest = coherence_floor(graph, extension_.known_before(graph, read), event.location);
         const bool spurious = extension_.may_fail_spuriously(graph, read, event.value, options_.spurious_failures);
         const auto offer = [&](int position) {
-            if (position < lowest) return;
+            if (position <= lowest) return;  // the store takes the place above what the read already knows
             remember({.kind = Alternative::revisited, .event = read, .position = position});
             if (spurious) remember({.kind = Alternative::revisited, .spurious = true, .event = read, .position = position});
         };

@@ -1,0 +1,274 @@
+// The explorer in Python: what harness/explore is built on.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/set.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "examples/vyukov_queue.hpp"
+#include "harness/native/explorer/atomic.hpp"
+#include "harness/native/explorer/describe.hpp"
+#include "harness/native/explorer/exhaustive.hpp"
+#include "harness/native/explorer/litmus.hpp"
+#include "harness/native/explorer/pct.hpp"
+#include "harness/native/explorer/pos.hpp"
+#include "harness/native/explorer/replay.hpp"
+#include "harness/native/explorer/uniform.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace explorer;
+
+namespace {
+
+// One exploration at a time: the running machine is known to the fibers through a static.
+std::mutex exploring;
+
+// A program together with what its workers use.
+struct Subject {
+    std::unique_ptr<Program> program;
+    std::string identity;
+};
+
+struct Found {
+    Fault fault;
+    std::string what;
+    std::string file;
+    unsigned line;
+    int worker;
+    std::string schedule;
+};
+
+struct Result {
+    Counts counts;
+    double seconds = 0;
+    std::vector<Found> failures;
+    std::set<std::string> graphs;
+    std::uint64_t repeated = 0;  // complete graphs that had been seen before
+};
+
+const char* fault_name(Fault fault) {
+    switch (fault) {
+        case Fault::race: return "race";
+        case Fault::check: return "check";
+        case Fault::exception: return "exception";
+        case Fault::unbounded: return "unbounded";
+        case Fault::stuck: return "stuck";
+        default: return "internal";
+    }
+}
+
+Found found(const Failure& failure, std::string schedule) {
+    return {failure.fault, failure.what, failure.where.file_name(), failure.where.line(), failure.worker, std::move(schedule)};
+}
+
+Result explore(Subject& subject, ExhaustiveOptions options, bool graphs) {
+    const std::lock_guard lock(exploring);
+    Result result;
+    Exhaustive driver(*subject.program, options);
+    const int workers = static_cast<int>(subject.program->workers.size());
+    const std::string program = fingerprint(subject.identity);
+    if (graphs) {
+        driver.on_complete = [&](const Graph& graph) {
+            if (!result.graphs.insert(describe(graph, workers)).second) ++result.repeated;
+        };
+    }
+    driver.on_failure = [&](const Graph& graph) {
+        const Failure& failure = driver.failures().back();
+        result.failures.push_back(found(failure, encode(steps_to(graph, workers, failure), program)));
+    };
+    const auto start = std::chrono::steady_clock::now();
+    result.counts = driver.explore();
+    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return result;
+}
+
+std::unique_ptr<Strategy> make_strategy(const std::string& name, std::uint64_t seed, int workers) {
+    if (name == "uniform") return std::make_unique<Uniform>(seed);
+    if (name == "pct") return std::make_unique<Pct>(seed, workers);
+    if (name == "pos") return std::make_unique<Pos>(seed);
+    throw std::invalid_argument("unknown sampling strategy '" + name + "'; there are 'uniform', 'pct' and 'pos'");
+}
+
+Result sample(Subject& subject, WalkOptions options, const std::string& strategy_name, std::uint64_t seed,
+              std::uint64_t executions, bool stop_at_failure, bool graphs) {
+    const std::lock_guard lock(exploring);
+    Result result;
+    Walk walk(*subject.program, options);
+    const int workers = static_cast<int>(subject.program->workers.size());
+    const std::string program = fingerprint(subject.identity);
+    const auto strategy = make_strategy(strategy_name, seed, workers);
+    const auto start = std::chrono::steady_clock::now();
+    while (result.counts.runs < executions) {
+        ++result.counts.runs;
+        switch (walk.run(*strategy)) {
+            case End::complete:
+                ++result.counts.complete;
+                if (graphs && !result.graphs.insert(describe(walk.graph(), workers)).second) ++result.repeated;
+                break;
+            case End::failed:
+                ++result.counts.failed;
+                result.failures.push_back(found(walk.failures().front(), encode(walk.steps(), program)));
+                break;
+            case End::bounded: ++result.counts.cut; break;
+            case End::dead_end: ++result.counts.moot; break;
+        }
+        if (stop_at_failure && result.counts.failed > 0) break;
+    }
+    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return result;
+}
+
+Model model_of(const std::string& name) {
+    if (name == "rc11") return Model::rc11;
+    if (name == "sc") return Model::sc;
+    throw std::invalid_argument("unknown memory model '" + name + "'; there are 'rc11' and 'sc'");
+}
+
+Order order_named(const std::string& name) {
+    static constexpr std::array<const char*, 6> names{"plain", "relaxed", "acquire", "release", "acq_rel", "seq_cst"};
+    for (std::size_t index = 0; index < names.size(); ++index) {
+        if (name == names[index]) return static_cast<Order>(index);
+    }
+    throw std::invalid_argument("unknown memory order '" + name + "'; there are plain, relaxed, acquire, release, acq_rel, seq_cst");
+}
+
+using RawInstruction = std::tuple<std::string, Location, Word, Word, std::string, std::string>;
+
+Instruction instruction(const RawInstruction& raw) {
+    static constexpr std::array<const char*, 11> codes{"load",  "store", "exchange", "add",   "compare", "compare_weak",
+                                                       "fence", "guard", "await",    "check", "choose"};
+    const auto& [code, location, value, expected, order, failure] = raw;
+    for (std::size_t index = 0; index < codes.size(); ++index) {
+        if (code == codes[index]) {
+            return {static_cast<Instruction::Code>(index), location, value, expected, order_named(order), order_named(failure)};
+        }
+    }
+    throw std::invalid_argument("unknown litmus instruction '" + code + "'");
+}
+
+Subject litmus(std::size_t locations, const std::vector<std::vector<RawInstruction>>& workers) {
+    Litmus program{locations, {}};
+    std::string identity = "litmus " + std::to_string(locations);
+    for (const auto& raw : workers) {
+        auto& code = program.workers.emplace_back();
+        identity += " |";
+        for (const auto& step : raw) {
+            code.push_back(instruction(step));
+            const auto& [name, location, value, expected, order, failure] = step;
+            identity += " " + name + " " + std::to_string(location) + " " + std::to_string(value) + " " + std::to_string(expected) + " " + order + " " + failure;
+        }
+    }
+    return {make_program(program), identity};
+}
+
+Subject vyukov_queue(int workers, int operations, const std::string& weakened) {
+    examples::QueueOrders orders;
+    if (weakened == "push_load") orders.push_load = std::memory_order_relaxed;
+    else if (weakened == "push_store") orders.push_store = std::memory_order_relaxed;
+    else if (weakened == "pop_load") orders.pop_load = std::memory_order_relaxed;
+    else if (weakened == "pop_store") orders.pop_store = std::memory_order_relaxed;
+    else if (!weakened.empty()) {
+        throw std::invalid_argument("unknown order '" + weakened + "'; the queue has push_load, push_store, pop_load, pop_store");
+    }
+    auto program = std::make_unique<Program>();
+    const sim::Building building(*program);
+    const auto queue = std::make_shared<examples::VyukovQueue<sim::Simulated, int, 2>>(orders);
+    for (int worker = 0; worker < workers; ++worker) {
+        program->workers.emplace_back([queue, worker, operations] {
+            for (int operation = 0; operation < operations; ++operation) {
+                int value = 0;
+                if (worker % 2 == 0) queue->push(worker * 10 + operation);
+                else queue->pop(value);
+            }
+        });
+    }
+    return {std::move(program), "vyukov queue " + std::to_string(workers) + "x" + std::to_string(operations) + " " + weakened};
+}
+
+}  // namespace
+
+NB_MODULE(_explorer, module) {
+    module.doc() = "Explores the executions of small concurrent programs under RC11 and sequential consistency.";
+
+    nb::class_<Subject>(module, "Subject", "A program that can be explored.")
+        .def_ro("identity", &Subject::identity, "What tells it from other programs.")
+        .def_prop_ro("fingerprint", [](const Subject& subject) { return fingerprint(subject.identity); }, "As schedules carry it.");
+
+    nb::class_<Found>(module, "Failure", "An execution that is no good.")
+        .def_prop_ro("fault", [](const Found& failure) { return fault_name(failure.fault); },
+                     "race, check, exception, unbounded, stuck or internal.")
+        .def_ro("what", &Found::what)
+        .def_ro("file", &Found::file)
+        .def_ro("line", &Found::line)
+        .def_ro("worker", &Found::worker)
+        .def_ro("schedule", &Found::schedule, "Replays it.");
+
+    nb::class_<Result>(module, "Result", "What an exploration saw.")
+        .def_prop_ro("complete", [](const Result& result) { return result.counts.complete; }, "Executions in which every worker finished.")
+        .def_prop_ro("cut", [](const Result& result) { return result.counts.cut; }, "Executions in which a worker waits for what it could have read.")
+        .def_prop_ro("moot", [](const Result& result) { return result.counts.moot; }, "Begun, and covered by a revisit.")
+        .def_prop_ro("failed", [](const Result& result) { return result.counts.failed; })
+        .def_prop_ro("runs", [](const Result& result) { return result.counts.runs; })
+        .def_prop_ro("events", [](const Result& result) { return result.counts.events; })
+        .def_prop_ro("exhausted", [](const Result& result) { return result.counts.exhausted; }, "Nothing is left to explore.")
+        .def_ro("seconds", &Result::seconds)
+        .def_ro("failures", &Result::failures)
+        .def_ro("graphs", &Result::graphs, "Complete graphs as text, if asked for.")
+        .def_ro("repeated", &Result::repeated, "Complete graphs that had been seen before.");
+
+    module.def("litmus", &litmus, "locations"_a, "workers"_a, "A litmus program from instructions (harness/explore/litmus.py).");
+    module.def("vyukov_queue", &vyukov_queue, "workers"_a, "operations"_a, "weakened"_a = "",
+               "The queue of examples/vyukov_queue.hpp with capacity 2: even workers push, odd ones pop.");
+    module.def(
+        "explore",
+        [](Subject& subject, const std::string& model, bool waiting, int spurious_failures, std::uint64_t executions, double seconds,
+           bool stop_at_failure, bool graphs) {
+            ExhaustiveOptions options;
+            options.model = model_of(model);
+            options.waiting = waiting;
+            options.spurious_failures = spurious_failures;
+            options.executions = executions;
+            options.seconds = seconds;
+            options.stop_at_failure = stop_at_failure;
+            const nb::gil_scoped_release release;
+            return explore(subject, options, graphs);
+        },
+        "subject"_a, "model"_a = "rc11", "waiting"_a = true, "spurious_failures"_a = 1, "executions"_a = UINT64_MAX,
+        "seconds"_a = 1e18, "stop_at_failure"_a = true, "graphs"_a = false, "Every execution, each once.");
+    module.def(
+        "sample",
+        [](Subject& subject, const std::string& strategy, std::uint64_t seed, std::uint64_t executions, const std::string& model,
+           int spurious_failures, bool stop_at_failure, bool graphs) {
+            WalkOptions options;
+            options.model = model_of(model);
+            options.spurious_failures = spurious_failures;
+            const nb::gil_scoped_release release;
+            return sample(subject, options, strategy, seed, executions, stop_at_failure, graphs);
+        },
+        "subject"_a, "strategy"_a, "seed"_a, "executions"_a, "model"_a = "rc11", "spurious_failures"_a = 1,
+        "stop_at_failure"_a = true, "graphs"_a = false, "Random executions.");
+    module.def(
+        "replay",
+        [](Subject& subject, const std::string& schedule, const std::string& model) {
+            const std::lock_guard lock(exploring);
+            const int workers = static_cast<int>(subject.program->workers.size());
+            WalkOptions options;
+            options.model = model_of(model);
+            Scripted strategy(decode(schedule, fingerprint(subject.identity)));
+            Walk walk(*subject.program, options);
+            const End end = walk.run(strategy);
+            std::optional<Found> failure;
+            if (end == End::failed) failure = found(walk.failures().front(), schedule);
+            return std::tuple(describe(walk.graph(), workers), failure);
+        },
+        "subject"_a, "schedule"_a, "model"_a = "rc11", "One execution again: its graph, and its failure if it has one.");
+}

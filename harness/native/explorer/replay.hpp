@@ -1,0 +1,191 @@
+// Schedules: an execution as the list of its steps, as a short string, and back.
+//
+//     explore1:5c0ffee1:A3~1B4A
+//
+// is version 1, the fingerprint of the program that it belongs to, and the steps: a letter says which worker goes on, a
+// number how many steps it makes with the ordinary choice (the newest store), ~n one step with choice n. A letter
+// alone is one step. Where the string ends, the leftmost worker goes on.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "walk.hpp"
+
+namespace explorer {
+
+class ScheduleError : public std::invalid_argument {
+    using std::invalid_argument::invalid_argument;
+};
+
+// FNV-1a of whatever text tells one program from another.
+inline std::string fingerprint(std::string_view text) {
+    std::uint64_t hash = 0xcbf29ce484222325U;
+    for (const char character : text) hash = (hash ^ static_cast<unsigned char>(character)) * 0x100000001b3U;
+    char digits[9];
+    std::snprintf(digits, sizeof digits, "%08x", static_cast<unsigned>(hash ^ (hash >> 32)));
+    return digits;
+}
+
+inline std::string encode(const std::vector<Step>& steps, std::string_view program) {
+    std::string text = "explore1:" + std::string(program) + ":";
+    for (std::size_t at = 0; at < steps.size();) {
+        const int worker = steps[at].worker;
+        text += static_cast<char>('A' + worker);
+        while (at < steps.size() && steps[at].worker == worker) {
+            std::size_t ordinary = 0;
+            for (; at < steps.size() && steps[at].worker == worker && steps[at].choice == 0; ++at) ++ordinary;
+            const bool alone = ordinary == 1 && text.back() == static_cast<char>('A' + worker) &&
+                               (at == steps.size() || steps[at].worker != worker);
+            if (ordinary > 0 && !alone) text += std::to_string(ordinary);
+            for (; at < steps.size() && steps[at].worker == worker && steps[at].choice != 0; ++at) {
+                text += '~' + std::to_string(steps[at].choice);
+            }
+        }
+    }
+    return text;
+}
+
+inline std::vector<Step> decode(std::string_view text, std::string_view program) {
+    const std::string whole(text);
+    constexpr std::string_view version = "explore1:";
+    if (!text.starts_with(version)) {
+        throw ScheduleError("a schedule of this version begins with 'explore1:'; got '" + whole.substr(0, 24) + "'");
+    }
+    text.remove_prefix(version.size());
+    const std::size_t colon = text.find(':');
+    if (colon == std::string_view::npos) throw ScheduleError("the schedule '" + whole + "' lacks the ':' between fingerprint and steps");
+    if (text.substr(0, colon) != program) {
+        throw ScheduleError("the schedule belongs to program " + std::string(text.substr(0, colon)) + ", and this is program " +
+                            std::string(program) + "; replay it with the program and options that it was found with");
+    }
+    text.remove_prefix(colon + 1);
+    const auto number = [&text, &whole] {
+        int value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error != std::errc{} || value < 1 || value > 1'000'000) throw ScheduleError("bad number in the schedule '" + whole + "'");
+        text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+        return value;
+    };
+    std::vector<Step> steps;
+    int worker = -1;
+    while (!text.empty()) {
+        const char next = text.front();
+        if (next >= 'A' && next < 'A' + max_workers) {
+            worker = next - 'A';
+            text.remove_prefix(1);
+            if (text.empty() || (text.front() >= 'A' && text.front() <= 'Z')) steps.push_back({worker, 0});
+        } else if (worker < 0) {
+            throw ScheduleError("the steps of the schedule '" + whole + "' do not begin with a worker, A to H");
+        } else if (next == '~') {
+            text.remove_prefix(1);
+            steps.push_back({worker, number()});
+        } else {
+            steps.insert(steps.end(), static_cast<std::size_t>(number()), Step{worker, 0});
+        }
+    }
+    return steps;
+}
+
+// The steps that lead to a failure: those that build its graph, and the access that failed if it is not in the graph.
+std::vector<Step> linearize(const Graph& graph, int workers);
+inline std::vector<Step> steps_to(const Graph& graph, int workers, const Failure& failure) {
+    std::vector<Step> steps = linearize(graph, workers);
+    if (failure.fault == Fault::race) steps.push_back({failure.worker, 0});
+    return steps;
+}
+
+// The steps that build a given graph: few context switches, since each worker goes on for as long as what it reads from
+// is there.
+inline std::vector<Step> linearize(const Graph& graph, int workers) {
+    std::vector<Step> steps;
+    View added;
+    int worker = 0;
+    const auto next = [&](int of) { return EventId{static_cast<std::int16_t>(of), added.seen[static_cast<unsigned>(of)]}; };
+    const auto ready = [&](int of) {
+        const EventId id = next(of);
+        return id.index < graph.size(of) && (!graph[id].is_read() || added.contains(graph[id].source));
+    };
+    const auto newer = [&](Location location, int position) {
+        int count = 0;
+        for (const EventId store : graph.stores(location)) count += added.contains(store) && graph.position(store) > position;
+        return count;
+    };
+    for (std::size_t left = graph.order().size(); left > 0;) {
+        for (int tried = 0; tried < workers && !ready(worker); ++tried) worker = (worker + 1) % workers;
+        while (ready(worker)) {
+            const EventId id = next(worker);
+            const Event& event = graph[id];
+            int choice = 0;
+            if (event.is_read()) {
+                choice = newer(event.location, graph.position(event.source));
+                if (event.weak) choice = choice * 2 + event.spurious;
+            } else if (event.is_write() && event.placed) {
+                choice = newer(event.location, event.position);
+            } else if (event.kind == Kind::choice) {
+                choice = static_cast<int>(event.value);
+            }
+            added.include(id);
+            --left;
+            if (!event.exclusive) steps.push_back({worker, choice});
+        }
+    }
+    return steps;
+}
+
+// Walks the steps of a schedule.
+class Scripted final : public Strategy {
+public:
+    explicit Scripted(std::vector<Step> steps) : steps_(std::move(steps)) {}
+    void begin() override { at_ = 0; }
+    int worker(std::span<const int> enabled, const Machine&) override {
+        if (at_ >= steps_.size()) {
+            choice_ = 0;
+            return enabled.front();
+        }
+        const Step step = steps_[at_++];
+        choice_ = step.choice;
+        if (std::find(enabled.begin(), enabled.end(), step.worker) == enabled.end()) {
+            throw ScheduleError("step " + std::to_string(at_) + " of the schedule is worker " + std::string(1, static_cast<char>('A' + step.worker)) +
+                                "'s, which cannot go on there");
+        }
+        return step.worker;
+    }
+    int choice(int) override { return choice_; }
+
+private:
+    std::vector<Step> steps_;
+    std::size_t at_ = 0;
+    int choice_ = 0;
+};
+
+// One drawn byte string as the stream of choices; when it is used up, and for every zero, the same worker goes on and
+// reads the newest. So the shortest and smallest bytes are the simplest schedule, which is what Hypothesis shrinks to.
+class Bytes final : public Strategy {
+public:
+    explicit Bytes(std::string bytes) : bytes_(std::move(bytes)) {}
+    void begin() override {
+        at_ = 0;
+        last_ = 0;
+    }
+    int worker(std::span<const int> enabled, const Machine&) override {
+        const auto here = std::find(enabled.begin(), enabled.end(), last_);
+        const std::size_t start = here == enabled.end() ? 0 : static_cast<std::size_t>(here - enabled.begin());
+        last_ = enabled.size() < 2 ? enabled.front() : enabled[(start + next()) % enabled.size()];
+        return last_;
+    }
+    int choice(int count) override { return static_cast<int>(next() % static_cast<std::size_t>(count)); }
+
+private:
+    std::size_t next() { return at_ < bytes_.size() ? static_cast<unsigned char>(bytes_[at_++]) : 0; }
+
+    std::string bytes_;
+    std::size_t at_ = 0;
+    int last_ = 0;
+};
+
+}  // namespace explorer

@@ -1,0 +1,222 @@
+// A walk: one execution at a time, each step chosen by a strategy. Sampling and replay are walks.
+//
+// A step is one access of one worker. Its choice is how stale a store a read takes, or how far below the newest a store
+// is placed; 0 is the newest. Every graph that the exhaustive driver visits can be built so, in any order that respects
+// (program order | reads-from), because no event of RC11 depends on a later one. A choice that the memory model forbids
+// falls back to the next newer; the newest is always allowed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "extension.hpp"
+
+namespace explorer {
+
+class Strategy {
+public:
+    virtual ~Strategy() = default;
+    virtual void begin() {}
+    // Which of these workers makes its pending access?
+    virtual int worker(std::span<const int> enabled, const Machine& machine) = 0;
+    // A number below `count`, at least 2.
+    virtual int choice(int count) = 0;
+};
+
+struct Step {
+    int worker = 0;
+    int choice = 0;
+    friend bool operator==(const Step&, const Step&) = default;
+};
+
+enum class End : std::uint8_t {
+    complete,
+    failed,
+    bounded,   // too many steps
+    dead_end,  // the second half of a stale read-modify-write found no place
+};
+
+struct WalkOptions {
+    Model model = Model::rc11;
+    int spurious_failures = 1;
+    std::size_t steps = 100'000;
+};
+
+class Walk final : public Driver {
+public:
+    Walk(Program& program, WalkOptions options = {})
+        : options_(options), extension_(program, options.model), machine_(program, *this) {
+        machine_.use(graph_);
+    }
+
+    const Graph& graph() const { return graph_; }
+    const std::vector<Step>& steps() const { return steps_; }
+    const std::vector<Failure>& failures() const { return failures_; }
+    Machine& machine() { return machine_; }
+    std::function<void(EventId, const Operation&)> on_event;  // for the trace
+
+    End run(Strategy& strategy) {
+        strategy_ = &strategy;
+        strategy.begin();
+        graph_.clear();
+        steps_.clear();
+        failures_.clear();
+        end_ = End::complete;
+        ended_ = false;
+        machine_.forget();
+        for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) machine_.resume(worker);
+        while (!ended_) {
+            collect_enabled();
+            if (ended_) break;
+            if (enabled_.empty()) {
+                finish();
+                break;
+            }
+            if (steps_.size() >= options_.steps) {
+                finish_as(End::bounded);
+                break;
+            }
+            const int worker = strategy.worker(enabled_, machine_);
+            if (!perform(worker, machine_.pending(worker))) break;
+            machine_.resume(worker);
+        }
+        return end_;
+    }
+
+    // --- Driver --------------------------------------------------------------------------------------------------------
+
+    bool step(int worker, const Operation& operation) override {
+        if (!operation.exclusive) return false;  // wait until the strategy picks this worker
+        return perform(worker, operation);       // a read-modify-write is one step
+    }
+    void failed(Failure failure) override {
+        failures_.push_back(std::move(failure));
+        finish_as(End::failed);
+    }
+    bool retry(int, int, std::source_location) override { return false; }
+
+private:
+    void finish_as(End end) {
+        end_ = end;
+        ended_ = true;
+    }
+
+    // A worker in pause() goes on, to its next access, when something that its round read has changed since.
+    void collect_enabled() {
+        enabled_.clear();
+        for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) {
+            State state = machine_.state(worker);
+            if (state == State::waiting && !knows_newest(worker)) state = machine_.resume(worker);
+            if (state == State::suspended) enabled_.push_back(worker);
+        }
+    }
+    bool knows_newest(int worker) const {
+        for (int index = machine_.round_begin(worker); index < graph_.size(worker); ++index) {
+            const Event& event = graph_[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}];
+            if (event.spurious || event.kind == Kind::choice) return false;
+            // a round with side effects may find its own doing changed
+            if (event.is_write() && graph_.position({static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}) != graph_.newest(event.location)) return false;
+            if (event.is_read() && !event.updates() && graph_.position(event.source) != graph_.newest(event.location)) return false;
+        }
+        return true;
+    }
+    void finish() {
+        for (int worker = 0; worker < machine_.workers(); ++worker) {
+            if (machine_.state(worker) == State::waiting) {
+                failed({Fault::stuck, "nobody will change what worker " + std::to_string(worker) + " waits for", machine_.waiting_at(worker), worker});
+                return;
+            }
+        }
+        finish_as(End::complete);
+    }
+
+    int choose(int count) {
+        const int choice = count < 2 ? 0 : strategy_->choice(count);
+        return choice < 0 || choice >= count ? 0 : choice;
+    }
+
+    bool perform(int worker, const Operation& operation) {
+        if (!operation.exclusive) steps_.push_back({worker, 0});
+        if (operation.location != no_location) {
+            const EventId other = extension_.race(graph_, worker, operation);
+            if (!other.is_initial()) {
+                failed({Fault::race, machine_.program().name(operation.location) + " is also accessed by worker " + std::to_string(other.worker),
+                        operation.where, worker});
+                return false;
+            }
+        }
+        const EventId id = extension_.add(graph_, worker, operation);
+        int choice = 0;
+        switch (operation.kind) {
+            case Kind::read: choice = read(id); break;
+            case Kind::write:
+                if (operation.exclusive) {
+                    const int place = extension_.exclusive_place(graph_, id);
+                    if (place > 0) graph_.place(id, place);
+                    if (place < 0 || !extension_.consistent(graph_)) {
+                        finish_as(End::dead_end);
+                        return false;
+                    }
+                } else {
+                    choice = write(id);
+                }
+                break;
+            case Kind::choice:
+                choice = choose(static_cast<int>(operation.value));
+                extension_.choose(graph_, id, static_cast<Word>(choice));
+                break;
+            case Kind::fence: break;
+        }
+        if (!operation.exclusive) steps_.back().choice = choice;
+        if (on_event) on_event(id, operation);
+        return true;
+    }
+
+    // Choices of a weak compare_exchange come in pairs: even, as it is; odd, failing for no reason.
+    int read(EventId id) {
+        const Event& event = graph_[id];
+        const Location location = event.location;
+        const int newest = graph_.newest(location);
+        const int oldest = event.order == Order::plain ? newest : extension_.oldest_source(graph_, id);
+        const int ways = event.weak ? 2 : 1;
+        for (int choice = choose((newest - oldest + 1) * ways);; --choice) {
+            const int position = newest - choice / ways;
+            const EventId source = graph_.store_at(location, position);
+            const Word found = extension_.value_of(graph_, source, location);
+            const bool spurious = choice % ways != 0;
+            if (spurious && !extension_.may_fail_spuriously(graph_, id, found, options_.spurious_failures)) continue;
+            graph_[id].spurious = spurious;
+            if (graph_[id].would_update(found) && graph_.is_updated(location, position)) continue;
+            extension_.read_from(graph_, id, source, spurious);
+            if (choice == 0 || extension_.consistent(graph_)) return choice;
+        }
+    }
+
+    int write(EventId id) {
+        const Location location = graph_[id].location;
+        const int newest = graph_.newest(location) + 1;
+        const int floor = graph_[id].order == Order::plain ? newest : extension_.oldest_source(graph_, id) + 1;
+        for (int choice = choose(newest - floor + 1);; --choice) {
+            const int position = newest - choice;
+            if (!extension_.may_place(graph_, location, position)) continue;
+            graph_.place(id, position);
+            if (choice == 0 || extension_.consistent(graph_)) return choice;
+            graph_.unplace(id);
+        }
+    }
+
+    WalkOptions options_;
+    Extension extension_;
+    Machine machine_;
+    Graph graph_;
+    Strategy* strategy_ = nullptr;
+    std::vector<Step> steps_;
+    std::vector<Failure> failures_;
+    std::vector<int> enabled_;
+    End end_ = End::complete;
+    bool ended_ = false;
+};
+
+}  // namespace explorer
