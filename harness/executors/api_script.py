@@ -21,6 +21,7 @@ __all__ = ["run_script"]
 _FIRST_PAUSE_NS = 1_000
 _PAUSE_DOUBLINGS = 10
 _LONGEST_PAUSE_NS = 20_000_000
+_WAIT_SLICE_NS = 50_000_000
 
 _WRITES = (Kind.WRITE, Kind.TRY_WRITE, Kind.WRITE_MANY)
 _BATCHES = (Kind.WRITE_MANY, Kind.READ_MANY)
@@ -31,18 +32,28 @@ _INTACT = 1  # harness.history.INTACT; importing that would cost every child num
 _OPEN, _SHUT_DOWN, _ABANDONED = range(3)  # Stream in run_memory.hpp
 
 
-def run_script(run: _native.Run, worker: int, endpoint: Endpoint, give_up: int, kill_after: int | None = None) -> None:
+def run_script(
+    run: _native.Run,
+    worker: int,
+    endpoint: Endpoint,
+    give_up: int,
+    *,
+    told_end: bool = True,
+    kill_after: int | None = None,
+) -> None:
     """Run one worker's script until it ends or the run is over; ``run.worker(worker)`` says which.
 
     Args:
         give_up: monotonic ns at which to stop waiting for the start.
+        told_end: will a reader that waits be told that the stream has ended? If not, a repeated read that would wait
+            for ever waits in slices, each an operation of its own.
         kill_after: kill this process, by SIGKILL, when so many calls have returned and the next one has begun.
     """
     if not run.arrive(worker, give_up):
         run.end(worker, _STOPPED)
         return
     try:
-        reason = _ApiScript(run, worker, endpoint, kill_after).run()
+        reason = _ApiScript(run, worker, endpoint, told_end, kill_after).run()
     except BaseException:
         if not run.stopped:
             run.end(worker, _ERROR)
@@ -52,13 +63,17 @@ def run_script(run: _native.Run, worker: int, endpoint: Endpoint, give_up: int, 
 
 
 class _ApiScript:
-    def __init__(self, run: _native.Run, worker: int, endpoint: Endpoint, kill_after: int | None) -> None:
+    def __init__(
+        self, run: _native.Run, worker: int, endpoint: Endpoint, told_end: bool, kill_after: int | None
+    ) -> None:
         self._run = run
         self._worker = worker
         self._endpoint = endpoint
         self._kill_after = kill_after
         self._script = read_script(run.script(worker))
         self._repeats = not any(asked.kind in _WRITES for asked in self._script)
+        if self._repeats and not told_end:
+            self._script = [_sliced(asked) for asked in self._script]
         self._recorder = Recorder(run.records(worker), worker, self._publish)
         self._deadline = run.deadline
         self._last = time.monotonic_ns()
@@ -68,7 +83,7 @@ class _ApiScript:
         self._seen_id = NO_ID
 
     def _publish(self, used: int) -> None:
-        self._run.advance(self._worker, used, self._calls, self._last)
+        self._run.advance(self._worker, used, self._calls)
 
     def run(self) -> int:
         while True:
@@ -186,6 +201,11 @@ class _ApiScript:
             case Kind.SKIP_FORCE:
                 return endpoint.skip_force()
         raise ValueError(f"{asked.kind} is no single operation")
+
+
+def _sliced(asked: Asked) -> Asked:
+    waits = asked.kind in (Kind.READ, Kind.READ_MANY) and asked.timeout == NO_TIMEOUT
+    return asked._replace(timeout=_WAIT_SLICE_NS) if waits else asked
 
 
 def _given_up(asked: Asked, answer: Answer) -> bool:

@@ -49,7 +49,7 @@ def _run_api(run: _native.Run, job: dict[str, Any]) -> None:
     system, address = pickle.loads(b64decode(job["api"]))
     endpoint = system.attach(address)
     signal.signal(DISTURB, _raise_run_over)
-    run_script(run, job["worker"], endpoint, job["give_up"], job["kill_after"])
+    run_script(run, job["worker"], endpoint, job["give_up"], told_end=job["told_end"], kill_after=job["kill_after"])
 
 
 class _RunOver(BaseException):

@@ -131,6 +131,11 @@ class Options:
     drain: bool = True
     watch: Callable[[Progress], None] | None = None
 
+    @property
+    def told_end(self) -> bool:
+        """Will readers be told that the stream has ended?"""
+        return self.shutdown and self.system.ends
+
     def check(self, program: Program, *, processes: bool) -> None:
         """Refuse what cannot be run, with the rule that it breaks."""
         if self.mode not in ("native", "api"):

@@ -50,6 +50,7 @@ class ProcessCrew(Crew):
                 raise ExecutorError(f"{options.system.name} has no native scripts; use mode 'api'")
             job["native"] = target._asdict()
         else:
+            job["told_end"] = options.told_end
             job["api"] = b64encode(pickle.dumps((options.system, address))).decode()
         kills = {kill.worker: kill.after for kill in options.kill}
         for number in range(len(program.workers)):

@@ -138,13 +138,13 @@ class _Session:
         }
         history = History.merged([*parts, rest], capacity=capacity, shutdown=self._shutdown, info=info)
         resolve_skips(history.operations)
-        last = max((int(run.worker(number)[3]) for number in self._workers), default=0)
+        last = [max(_last_return(part), run.started) for part in parts]
         return Execution(
             history=history,
             drained=drained,
-            unfinished=self._unfinished(messages),
+            unfinished=self._unfinished(messages, last),
             dead=tuple(self._dead.values()),
-            seconds=max(0, last - run.started) / 1e9,
+            seconds=(max(last) - run.started) / 1e9,
         )
 
     # ---- start
@@ -203,7 +203,7 @@ class _Session:
 
     def _end_stream(self, own: Endpoint) -> None:
         ended = False
-        if self._options.shutdown:
+        if self._options.told_end:
             invoked = time.monotonic_ns()
             ended = own.shutdown()
             if ended:
@@ -215,7 +215,7 @@ class _Session:
     # ---- afterwards
 
     def _records(self, number: int) -> npt.NDArray[np.void]:
-        used = self._run.worker(number)[4]
+        used = self._run.worker(number)[3]
         records = np.frombuffer(self._run.records(number), OPERATION_RECORD)[:used].copy()
         records["returned"][records["status"] == Status.PENDING.value] = PENDING_RETURN
         return records
@@ -223,7 +223,7 @@ class _Session:
     def _drain(self, own: Endpoint) -> tuple[bool, npt.NDArray[np.void]]:
         """Take out what nobody read; True if the channel was seen empty at the end."""
         number = len(self._workers)
-        recorder = Recorder(self._run.records(number), number, lambda used: self._run.advance(number, used, used, 0))
+        recorder = Recorder(self._run.records(number), number, lambda used: self._run.advance(number, used, used))
         asked = Asked(0, NO_TIMEOUT, 0, 0, 1, Kind.TRY_READ)
         give_up = time.monotonic_ns() + _DRAIN_PATIENCE_NS
         drained = False
@@ -242,10 +242,10 @@ class _Session:
                 break
         return drained, self._records(number)
 
-    def _unfinished(self, messages: dict[int, str]) -> tuple[Unfinished, ...]:
+    def _unfinished(self, messages: dict[int, str], last: list[int]) -> tuple[Unfinished, ...]:
         found = []
         for number in self._workers:
-            phase, reason, completed, last, _ = self._run.worker(number)
+            phase, reason, completed, _ = self._run.worker(number)
             name = _native.PHASES[phase]
             if name == "finished":
                 continue
@@ -255,7 +255,7 @@ class _Session:
                 why = _native.REASONS[reason]
             else:
                 why = "silent"
-            since = max(0, last - self._run.started) if last else 0
+            since = last[number] - self._run.started
             found.append(Unfinished(number, why, completed, since, messages.get(number, "")))
         return tuple(found)
 
@@ -276,3 +276,9 @@ def _room(script: npt.NDArray[np.void], messages: int, readers: int) -> tuple[by
     room = min(rows + 4 * per_message * messages + _SPARE_RECORDS, _MOST_RECORDS)
     expected = per_message * messages // max(1, readers)
     return np.ascontiguousarray(script).tobytes(), room, expected
+
+
+def _last_return(records: npt.NDArray[np.void]) -> int:
+    """When the last of a worker's calls returned; 0 if none did."""
+    returned = records["returned"][records["status"] != Status.PENDING.value]
+    return int(returned.max()) if len(returned) else 0

@@ -14,7 +14,6 @@ from harness.executors.api_script import run_script
 from harness.executors.execution import Crew, Death, Execution, ExecutorError, Options
 from harness.executors.run import execute
 from harness.program import Program
-from harness.systems.base import Endpoint
 
 __all__ = ["run"]
 
@@ -35,17 +34,23 @@ class ThreadCrew(Crew):
 
     def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
-        self._endpoint: Endpoint | None = None
+        self._disturb: Callable[[], None] | None = None
         self._failures: dict[int, str] = {}
 
     def launch(self, program: Program, options: Options, address: Any, run: _native.Run, give_up: int) -> None:
         if options.mode == "native":
             start = _native_start(options, address, run, give_up)
         else:
-            self._endpoint = endpoint = options.system.attach(address)
+            endpoint = options.system.attach(address)
+
+            def disturb() -> None:
+                endpoint.close()  # ends the calls that wait in it, once they wake
+                options.system.wake(address)
+
+            self._disturb = disturb
 
             def start(number: int) -> None:
-                run_script(run, number, endpoint, give_up)
+                run_script(run, number, endpoint, give_up, told_end=options.told_end)
 
         for number in range(len(program.workers)):
             work = partial(self._guarded, number, start, run)
@@ -74,8 +79,8 @@ class ThreadCrew(Crew):
             thread.join(0.2)  # the end of the run is noticed within one wake-up
             if thread.is_alive():
                 break
-        if self._endpoint is not None:
-            self._endpoint.close()  # ends the calls that still wait in it
+        if self._disturb is not None:
+            self._disturb()
         for thread in waiting:
             thread.join(max(0.0, give_up - time.monotonic()))
         return self._failures

@@ -32,7 +32,9 @@ private:
     Py_buffer view_{};
 };
 
-ipc::Policy to_policy(const std::tuple<std::uint32_t, Nanoseconds, Nanoseconds, Nanoseconds, std::uint32_t>& numbers) {
+using PolicyNumbers = std::tuple<std::uint32_t, Nanoseconds, Nanoseconds, Nanoseconds, std::uint32_t>;
+
+ipc::Policy to_policy(const PolicyNumbers& numbers) {
     ipc::Policy policy;
     std::tie(policy.max_round_trips, policy.start_sleep, policy.max_sleep, policy.slice, policy.spins) = numbers;
     return policy;
@@ -79,8 +81,7 @@ public:
     // Wakes everybody who sleeps on the channel; a waiter takes it for one of the wake-ups without a reason.
     void wake() const { block_->memory().wake_all(ipc::at::seq); }
 
-    void run_script(const RunMemory& run, std::size_t worker,
-                    const std::tuple<std::uint32_t, Nanoseconds, Nanoseconds, Nanoseconds, std::uint32_t>& numbers,
+    void run_script(const RunMemory& run, std::size_t worker, const PolicyNumbers& numbers,
                     const std::optional<Planted>& design, Nanoseconds give_up) const {
         const ipc::Policy policy = to_policy(numbers);
         const bool killed = run.worker(worker).kill_after != WorkerControl::kNoKill;
@@ -94,6 +95,31 @@ public:
             ipc::Channel<ipc::RealMemory> channel(block_->memory(), block_->geometry(), policy, &block_->me());
             ScriptWorker<ipc::RealMemory, ipc::Faithful>(channel, run, worker, nullptr)(give_up);
         }
+    }
+
+    // The single operations of a script, one after another, with no record, stamp, fresh payload or verification: what
+    // benchmarks/recording.py compares a script with. Returns the ns that they took.
+    Nanoseconds run_bare(nb::handle script_bytes, const PolicyNumbers& numbers) const {
+        const BufferView bytes(script_bytes);
+        const std::span script(reinterpret_cast<const ScriptOperation*>(bytes.data()),
+                               bytes.size() / sizeof(ScriptOperation));
+        ipc::Channel<ipc::RealMemory> channel(block_->memory(), block_->geometry(), to_policy(numbers), &block_->me());
+        std::vector<std::byte> payload(channel.geometry().capacity());
+        struct Sink {
+            std::byte* to;
+            std::byte* reserve(u64, ipc::Position) const { return to; }
+        } sink{payload.data()};
+        ipc::DirectHook hook;
+        const nb::gil_scoped_release no_gil;
+        const Nanoseconds start = ipc::monotonic_now();
+        for (const ScriptOperation& operation : script) {
+            ipc::Effort effort;
+            ipc::Position id;
+            if (operation.kind == Kind::try_write) channel.try_write({payload.data(), operation.size}, id, effort);
+            else if (operation.kind == Kind::try_read) channel.try_read(sink, id, effort, hook);
+            else throw std::invalid_argument("a bare script has try_write and try_read only");
+        }
+        return ipc::monotonic_now() - start;
     }
 
 private:
@@ -194,17 +220,16 @@ void bind_run(nb::module_& module) {
              [](const RunMemory& run, std::size_t number) {
                  const WorkerControl& worker = run.worker(number);
                  return std::make_tuple(worker.phase.load(), worker.reason.load(), worker.completed.load(),
-                                        worker.last.load(), worker.used.load());
+                                        worker.used.load());
              },
-             nb::arg("worker"), "(phase, reason, completed calls, time of the last, records)")
+             nb::arg("worker"), "(phase, reason, completed calls, records)")
         .def("advance",
-             [](const RunMemory& run, std::size_t number, u64 used, u64 completed, Nanoseconds last) {
+             [](const RunMemory& run, std::size_t number, u64 used, u64 completed) {
                  WorkerControl& worker = run.worker(number);
                  worker.used.store(used, std::memory_order_release);
                  worker.completed.store(completed, std::memory_order_relaxed);
-                 worker.last.store(last, std::memory_order_relaxed);
              },
-             nb::arg("worker"), nb::arg("used"), nb::arg("completed"), nb::arg("last"))
+             nb::arg("worker"), nb::arg("used"), nb::arg("completed"))
         .def("kill",
              [](const RunMemory& run, std::size_t number, u64 after, u64 step) {
                  run.worker(number).kill_step = step;
@@ -231,7 +256,10 @@ void bind_scripts(nb::module_& module) {
         .def("wake", &Attachment::wake, "Wake everybody who sleeps on the channel.")
         .def("run_script", &Attachment::run_script, nb::arg("run"), nb::arg("worker"), nb::arg("policy"),
              nb::arg("design").none(), nb::arg("give_up"),
-             "Run one worker's script, without the GIL, until it ends or the run is over.");
+             "Run one worker's script, without the GIL, until it ends or the run is over.")
+        .def("run_bare", &Attachment::run_bare, nb::arg("script"), nb::arg("policy"),
+             nb::sig("def run_bare(self, script: object, policy: tuple[int, int, int, int, int]) -> int"),
+             "Run try_write and try_read operations unrecorded; ns that they took.");
 }
 
 void bind_mutants(nb::module_& module) {

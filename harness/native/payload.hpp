@@ -7,7 +7,6 @@
 // shows, unless it happens to be the right one.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -35,12 +34,14 @@ inline void fill_payload(std::byte* to, std::size_t size, u64 value) {
     std::memcpy(to, &value, sizeof value);
     if (size == kSmallestPayload) return;
     const u64 key = pattern::key(value, size);
-    u64 walk = 0;
-    for (std::size_t at = sizeof value; at < size; at += sizeof walk) {
-        walk += pattern::kStep;
+    const std::size_t words = size / sizeof(u64);
+    u64 walk = pattern::kStep;  // an induction variable: a vector unit adds 64-bit words, but does not multiply them
+    for (std::size_t i = 1; i < words; ++i, walk += pattern::kStep) {
         const u64 word = key ^ walk;
-        std::memcpy(to + at, &word, std::min(sizeof word, size - at));
+        std::memcpy(to + i * sizeof word, &word, sizeof word);
     }
+    const u64 rest = key ^ walk;
+    std::memcpy(to + words * sizeof rest, &rest, size % sizeof rest);
 }
 
 // The value that a payload claims; 0 if it is too short for one.
@@ -53,20 +54,17 @@ inline u64 payload_value(const std::byte* payload, std::size_t size) {
 // Is every byte the one that fill_payload writes for that size and the value it claims?
 inline bool payload_intact(const std::byte* payload, std::size_t size) {
     if (size < kSmallestPayload) return false;
+    if (size == kSmallestPayload) return true;
     const u64 key = pattern::key(payload_value(payload, size), size);
-    u64 walk = 0, difference = 0;
-    std::size_t at = sizeof(u64);
-    for (; at + sizeof(u64) <= size; at += sizeof(u64)) {
-        walk += pattern::kStep;
+    const std::size_t words = size / sizeof(u64);
+    u64 difference = 0, walk = pattern::kStep;
+    for (std::size_t i = 1; i < words; ++i, walk += pattern::kStep) {
         u64 word;
-        std::memcpy(&word, payload + at, sizeof word);
+        std::memcpy(&word, payload + i * sizeof word, sizeof word);
         difference |= word ^ key ^ walk;
     }
-    if (at < size) {
-        const u64 expected = key ^ (walk + pattern::kStep);
-        return difference == 0 && std::memcmp(payload + at, &expected, size - at) == 0;
-    }
-    return difference == 0;
+    const u64 rest = key ^ walk;
+    return difference == 0 && std::memcmp(payload + words * sizeof rest, &rest, size % sizeof rest) == 0;
 }
 
 }  // namespace harness

@@ -70,7 +70,6 @@ struct alignas(128) WorkerControl {
     std::atomic<std::uint32_t> phase;
     std::atomic<std::uint32_t> reason;
     std::atomic<u64> completed;       // calls that returned
-    std::atomic<Nanoseconds> last;    // when the last of them did
     std::atomic<u64> used;            // records written
     u64 script, operations;           // offset, number
     u64 records, capacity;            // offset, number

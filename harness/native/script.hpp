@@ -90,7 +90,6 @@ public:
             outcome = pass(reason);
             looping_ = true;
         } while (outcome == Outcome::go_on && repeats_ && !script_.empty());
-        control_.last.store(last_, std::memory_order_relaxed);
         run_.end(number_, outcome == Outcome::cut ? Phase::cut : Phase::finished, reason);
     }
 
@@ -180,7 +179,8 @@ private:
         OperationRecord* const row = &records_[used_];
         if (writes(operation.kind)) prepare(operation, first_value, rows);
         const bool stream_ended = run_.stream() != Stream::open;
-        for (u64 i = 0; i < rows; ++i) mark_pending(row[i], operation, first_value + i, i);
+        if (is_batch(operation.kind)) ++batch_;
+        for (u64 i = 0; i < rows; ++i) mark_pending(row[i], operation, first_value + i);
         if (kill_ != nullptr && calls_ == control_.kill_after) *kill_ = {true, control_.kill_step};
 
         const Nanoseconds invoked = invocation_stamp();
@@ -190,17 +190,13 @@ private:
         in_program_order();
         ipc::Effort effort;
         const Answer answer = call(operation, rows, invoked, row, effort);
-        const Nanoseconds returned = ipc::monotonic_now();
+        last_ = ipc::monotonic_now();
 
-        last_ = returned;
-        ++calls_;
-        if (answer.status == ipc::Status::interrupted) return interrupted(operation, answer, stream_ended, row, effort,
-                                                                          returned, reason);
-        const u64 completed = complete(operation, answer, row, effort, returned);
-        used_ += completed;
-        control_.used.store(used_, std::memory_order_relaxed);
-        control_.completed.store(calls_, std::memory_order_relaxed);
-        control_.last.store(returned, std::memory_order_relaxed);
+        if (answer.status == ipc::Status::interrupted)
+            return interrupted(operation, answer, stream_ended, row, effort, reason);
+        control_.completed.store(++calls_, std::memory_order_relaxed);
+        used_ += complete(operation, answer, row, effort);
+        if (is_batch(operation.kind)) control_.used.store(used_, std::memory_order_relaxed);
         return judge(operation, answer, stream_ended, skip_messages, reason);
     }
 
@@ -209,7 +205,7 @@ private:
             fill_payload(outgoing_.data() + i * ipc::round_up(operation.size, 8), operation.size, first_value + i);
     }
 
-    void mark_pending(OperationRecord& row, const ScriptOperation& operation, u64 value, u64 index) {
+    void mark_pending(OperationRecord& row, const ScriptOperation& operation, u64 value) {
         row.returned = kNeverReturned;
         row.value = writes(operation.kind) ? value : 0;
         row.id = kNoId;
@@ -217,7 +213,6 @@ private:
         row.timeout = operation.timeout;
         row.size = writes(operation.kind) ? operation.size : 0;
         row.retries = 0;
-        if (is_batch(operation.kind) && index == 0) ++batch_;
         row.batch = is_batch(operation.kind) ? batch_ : 0;
         row.slept = 0;
         row.worker = static_cast<std::uint16_t>(number_);
@@ -277,7 +272,7 @@ private:
 
     // Fills in what the call answered; returns how many rows stay.
     u64 complete(const ScriptOperation& operation, const Answer& answer, OperationRecord* row,
-                 const ipc::Effort& effort, Nanoseconds returned) {
+                 const ipc::Effort& effort) {
         u64 rows = 0;
         if (is_batch(operation.kind)) {
             for (; rows < answer.messages; ++rows) {
@@ -285,7 +280,7 @@ private:
                     const Received& message = received_[rows];
                     deliver(row[rows], message.data, message.size, message.id);
                 }
-                close(row[rows], ipc::Status::ok, rows == 0 ? &effort : nullptr, returned);
+                close(row[rows], ipc::Status::ok, rows == 0 ? &effort : nullptr);
             }
             if (answer.status == ipc::Status::ok) return rows;
         } else if (carries_payload(operation.kind)) {
@@ -294,7 +289,7 @@ private:
             if (answer.status == ipc::Status::ok || answer.status == ipc::Status::mismatch) row->id = id_;
         }
         if (writes(operation.kind) && answer.status != ipc::Status::ok) row[rows].id = kNoId;
-        close(row[rows], answer.status, rows == 0 ? &effort : nullptr, returned);
+        close(row[rows], answer.status, rows == 0 ? &effort : nullptr);
         return rows + 1;
     }
 
@@ -306,12 +301,12 @@ private:
     }
 
     // A batch is one call: its first row carries what the call cost.
-    static void close(OperationRecord& row, ipc::Status status, const ipc::Effort* effort, Nanoseconds returned) {
+    void close(OperationRecord& row, ipc::Status status, const ipc::Effort* effort) const {
         if (effort != nullptr) {
             row.retries = effort->retries();
             row.slept = static_cast<std::uint32_t>(std::clamp<Nanoseconds>(effort->slept, 0, UINT32_MAX));
         }
-        row.returned = returned;
+        row.returned = last_;
         in_program_order();
         row.status = static_cast<std::uint8_t>(status);
     }
@@ -319,18 +314,18 @@ private:
     // The hook gave up. At the end of an abandoned stream the call has certainly found nothing, and is forgotten: it had
     // no effect. At the end of the run it stays pending, except for the messages of a batch that were written.
     Outcome interrupted(const ScriptOperation& operation, const Answer& answer, bool stream_ended, OperationRecord* row,
-                        const ipc::Effort& effort, Nanoseconds returned, Reason& reason) {
-        const bool over = run_.stopped() || returned >= run_.deadline();
+                        const ipc::Effort& effort, Reason& reason) {
+        const bool over = run_.stopped() || last_ >= run_.deadline();
         if (!over) {
             control_.used.store(used_, std::memory_order_relaxed);
             return stream_ended ? Outcome::done : Outcome::go_on;
         }
         for (u64 i = 0; i < answer.messages; ++i)
-            close(row[i], ipc::Status::ok, i == 0 ? &effort : nullptr, returned);
+            close(row[i], ipc::Status::ok, i == 0 ? &effort : nullptr);
         if (writes(operation.kind)) row[answer.messages].id = kNoId;  // of a round that was refused
         used_ += answer.messages + 1;
         control_.used.store(used_, std::memory_order_relaxed);
-        reason = returned >= run_.deadline() ? Reason::deadline : Reason::stopped;
+        reason = last_ >= run_.deadline() ? Reason::deadline : Reason::stopped;
         return Outcome::cut;
     }
 

@@ -63,7 +63,7 @@ class Endpoint(Protocol):
     def skip_force(self) -> Answer: ...
 
     def shutdown(self) -> bool:
-        """End the stream; False if the system cannot."""
+        """End the stream; False if it could not be ended."""
         ...
 
     def close(self) -> None: ...
@@ -105,6 +105,7 @@ class System(Protocol):
     Attributes:
         name: for people.
         operations: what its endpoints offer.
+        ends: can the stream be ended (`Endpoint.shutdown`), so that readers are told that nothing will come any more?
     """
 
     @property
@@ -112,6 +113,9 @@ class System(Protocol):
 
     @property
     def operations(self) -> frozenset[Kind]: ...
+
+    @property
+    def ends(self) -> bool: ...
 
     def create(self, setup: Setup) -> Any:
         """A new, empty channel; returns its address, from which `attach` gets endpoints."""

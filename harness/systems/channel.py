@@ -75,6 +75,7 @@ class ChannelSystem:
     """
 
     operations: frozenset[Kind] = frozenset(Kind)
+    ends = True
 
     def __init__(self, mutant: str | None = None, *, in_segment: bool = False) -> None:
         self._mutant = None if mutant is None else mutants.parse(mutant)
