@@ -26,7 +26,8 @@ struct KillSwitch {
     }
 };
 
-class InstrumentedMemory {
+template <class Base>
+class Instrumented {
     using Order = std::memory_order;
     using Offset = ipc::Offset;
     using u64 = ipc::u64;
@@ -46,7 +47,7 @@ class InstrumentedMemory {
     }
 
 public:
-    InstrumentedMemory(ipc::RealMemory memory, KillSwitch* kill_switch) : memory_(memory), switch_(kill_switch) {}
+    Instrumented(Base memory, KillSwitch* kill_switch) : memory_(memory), switch_(kill_switch) {}
 
     u64 load(Offset at, Order order) const {
         step();
@@ -78,9 +79,10 @@ public:
     }
     bool compare_exchange(Offset at, u64& expected, u64 desired, Order success, Order failure) const {
         step();
+        if (failure != Order::relaxed)  // the channel has none; the strongest is never wrong
+            return memory_.compare_exchange(at, expected, desired, Order::seq_cst, Order::seq_cst);
         return constant(success, [&](auto fixed) {
-            return failure == Order::relaxed ? memory_.compare_exchange(at, expected, desired, fixed(), Order::relaxed)
-                                             : memory_.compare_exchange(at, expected, desired, fixed(), Order::acquire);
+            return memory_.compare_exchange(at, expected, desired, fixed(), Order::relaxed);
         });
     }
     void fence(Order order) const {
@@ -120,9 +122,10 @@ private:
     void step() const { switch_->step(); }
     bool killed_inside() const { return switch_->armed; }
 
-    ipc::RealMemory memory_;
+    Base memory_;
     KillSwitch* switch_;
 };
+using InstrumentedMemory = Instrumented<ipc::RealMemory>;
 static_assert(ipc::Memory<InstrumentedMemory>);
 
 }  // namespace harness
