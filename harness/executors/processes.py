@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from harness import _native
-from harness.executors.child import DISTURB
 from harness.executors.execution import Crew, Death, Execution, ExecutorError, Options
 from harness.executors.run import execute
 from harness.program import Program
+from harness.worker.child import DISTURB
 
 __all__ = ["run"]
 
@@ -84,7 +84,7 @@ class _Child:
         self._stderr = os.memfd_create(f"worker-{number}-stderr")
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", "from harness.executors.child import main; main()", json.dumps(job)],
+                [sys.executable, "-c", "from harness.worker.child import main; main()", json.dumps(job)],
                 stdin=subprocess.DEVNULL,
                 stdout=self._stderr,
                 stderr=self._stderr,

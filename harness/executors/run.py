@@ -22,12 +22,12 @@ from harness.executors.execution import (
     Progress,
     Unfinished,
 )
-from harness.executors.recorder import Asked, Recorder
 from harness.executors.resolve import resolve_skips
 from harness.history import INTACT, OPERATION_RECORD, PENDING_RETURN, History
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 from harness.program import Program, ProgramError
 from harness.systems.base import Endpoint, Setup
+from harness.worker.recorder import Asked, Recorder
 
 __all__ = ["execute"]
 

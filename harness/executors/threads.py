@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from harness import _native, mutants
-from harness.executors.api_script import run_script
 from harness.executors.execution import Crew, Death, Execution, ExecutorError, Options
 from harness.executors.run import execute
 from harness.program import Program
+from harness.worker.api_script import run_script
 
 __all__ = ["run"]
 

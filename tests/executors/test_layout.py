@@ -7,11 +7,11 @@ import struct
 import numpy as np
 
 from harness import _native
-from harness.executors import api_script, recorder
 from harness.history import INTACT, OPERATION_RECORD, PENDING_RETURN, operation_record
 from harness.operation import NO_ID, Kind, Status
 from harness.program import OPERATION
 from harness.systems.base import Answer
+from harness.worker import api_script, recorder
 
 
 def numpy_layout(dtype: np.dtype[np.void]) -> dict[str, tuple[int, int]]:

@@ -12,9 +12,9 @@ import signal
 import time
 
 from harness import _native
-from harness.executors.recorder import Asked, Recorder, read_script
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 from harness.systems.base import Answer, Endpoint
+from harness.worker.recorder import Asked, Recorder, read_script
 
 __all__ = ["run_script"]
 

@@ -44,7 +44,7 @@ def _run_api(run: _native.Run, job: dict[str, Any]) -> None:
     import pickle
     from base64 import b64decode
 
-    from harness.executors.api_script import run_script
+    from harness.worker.api_script import run_script
 
     system, address = pickle.loads(b64decode(job["api"]))
     endpoint = system.attach(address)
