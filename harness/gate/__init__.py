@@ -1,0 +1,1 @@
+"""The performance gate: is this tree slower than a reference? See docs/gate.md."""
