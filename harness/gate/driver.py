@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-from harness.gate.source import GateError
+from harness.gate.source import BrokenPath, GateError
 
 __all__ = ["PATHS", "Driver", "Memory"]
 
@@ -70,18 +70,18 @@ class Driver:
         """CPU time, ns, of one operation of a path, over `times` of them.
 
         Raises:
-            GateError: an operation did not do what it is for. No timing of a broken channel means anything.
+            BrokenPath: an operation did not do what it is for. No timing of a broken channel means anything.
         """
         taken = float(self._slice(self._memory.address, self._memory.size, PATHS.index(path), times))
         if taken < 0:
-            raise GateError(f"the path {path} does not work: a call did not do what it is for")
+            raise BrokenPath(f"the path {path} does not work: a call did not do what it is for")
         return max(taken, 1.0) / times
 
     def contended(self, cpus: tuple[int, int], nanoseconds: int) -> tuple[float, float]:
         """Two pinned threads, each writing and reading in turn: wall ns per pair, and p99 of a pair in ns."""
         result = (ctypes.c_double * 2)()
         if not self._contended(self._memory.address, self._memory.size, *cpus, nanoseconds, result):
-            raise GateError("one of two contending threads came to nothing")
+            raise BrokenPath("one of two contending threads came to nothing")
         return float(result[0]), max(float(result[1]), 1.0)
 
     def delay(self, rate: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Builder", "GateError", "Tree", "checkout", "tree_of"]
+__all__ = ["BrokenPath", "Builder", "GateError", "Tree", "checkout", "tree_of"]
 
 CORE = Path("channel/core")
 DRIVER = Path("harness/native/bench")
@@ -22,6 +22,10 @@ _LONGEST_GIT_S = 60
 
 class GateError(Exception):
     """The gate cannot run: what was wrong, and what would be right."""
+
+
+class BrokenPath(GateError):
+    """What was built does not do what it is for: a violation, which outweighs every timing."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,160 @@
+"""One run of the gate: exact counters, then path cost, then contention; each against the reference of this run."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.gate.counters import Counters, Difference, agreed, compare, count
+from harness.gate.driver import Driver, Memory
+from harness.gate.measure import Contention, Measure, PathCost, Progress, Rows
+from harness.gate.source import Builder, Tree, tree_of
+from harness.gate.statistics import CONTENDED, PATH_COST, Answer, Array, Judgement, Rule, judge
+
+__all__ = ["GateRun", "run_gate"]
+
+YARDSTICK = Path("harness/gate/yardstick.json")
+
+
+@dataclass(frozen=True)
+class GateRun:
+    """What a run of the gate saw and decided.
+
+    Attributes:
+        reference: name of the reference, or of the yardstick. candidate: digest of the core that was judged.
+        differences: exact counters that are not what was agreed. counters: all of them.
+        judgements: one per metric. rows: by metric: the costs they rest on, ns.
+        floors: by metric: how many times as fast as the yardstick it must be; empty with a reference revision.
+        notes: what was not measured, and why.
+    """
+
+    reference: str
+    candidate: str
+    compiler: str
+    counters: Counters
+    differences: tuple[Difference, ...]
+    judgements: tuple[Judgement, ...]
+    rows: Mapping[str, Rows]
+    floors: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def exit_code(self, strict: bool) -> int:
+        """0 pass (also if only some timing is inconclusive), 3 regression, 4 inconclusive and `strict`."""
+        answers = {judgement.answer for judgement in self.judgements}
+        if self.differences or Answer.REGRESSED in answers:
+            return 3
+        return 4 if strict and Answer.INCONCLUSIVE in answers else 0
+
+    def figures(self) -> dict[str, Any]:
+        """By metric, for the history: the ratio to the reference, its interval and the cost in ns."""
+        figures = {}
+        for judgement in self.judgements:
+            floor = self.floors.get(judgement.metric, 1.0)
+            seen = judgement.estimate
+            figures[judgement.metric] = {
+                "ratio": (1 + seen.change) * floor,
+                "low": (1 + seen.low) * floor,
+                "high": (1 + seen.high) * floor,
+                "cost_ns": float(np.median(self.rows[judgement.metric].candidate)),
+                "answer": judgement.answer.value,
+            }
+        return figures
+
+    def details(self) -> dict[str, Any]:
+        """JSON of everything, for the run record."""
+        return {
+            "reference": self.reference,
+            "candidate": self.candidate,
+            "compiler": self.compiler,
+            "yardstick": dict(self.floors),
+            "judgements": [judgement.to_json() for judgement in self.judgements],
+            "pairs": {
+                metric: {"log_ratios": rows.pairs.tolist(), "noise": rows.noise.tolist()}
+                for metric, rows in self.rows.items()
+            },
+            "counters": self.counters,
+            "differences": [str(difference) for difference in self.differences],
+            "notes": list(self.notes),
+        }
+
+
+def run_gate(
+    root: Path, reference: str | None, progress: Progress = lambda _: None, builder: Builder | None = None
+) -> GateRun:
+    """Judge the core of the checkout `root` against a revision or folder, or (None) against the yardstick.
+
+    Raises:
+        GateError: something does not build; BrokenPath: something that was built does not work.
+    """
+    builder = builder or Builder(root)
+    candidate = tree_of(root, str(root))
+    progress("exact counters")
+    counters = count(builder, candidate)
+    differences = compare(agreed(root), counters)
+    progress("building")
+    other, name, floors = _reference(root, reference, builder, candidate)
+    library = builder.build(candidate)
+    with Memory() as memory:
+        builds = Driver(other, memory), Driver(library, memory), Driver(library, memory)
+        judgements, rows = _judge(PathCost(*builds), PATH_COST, floors, progress)
+        notes = []
+        cpus = sorted(os.sched_getaffinity(0))
+        if len(cpus) >= 2:
+            more, more_rows = _judge(Contention(*builds, (cpus[0], cpus[1])), CONTENDED, floors, progress)
+            judgements, rows = judgements + more, {**rows, **more_rows}
+        else:
+            notes.append("contention was not measured: it needs two CPUs")
+    return GateRun(
+        name,
+        candidate.digest,
+        builder.compiler,
+        counters,
+        tuple(differences),
+        tuple(judgements),
+        rows,
+        floors,
+        tuple(notes),
+    )
+
+
+def _reference(
+    root: Path, reference: str | None, builder: Builder, candidate: Tree
+) -> tuple[Path, str, dict[str, float]]:
+    """The reference's build, its name, and by how much the candidate must be faster (empty: not at all)."""
+    if reference is None:
+        floors: dict[str, float] = json.loads((root / YARDSTICK).read_text(encoding="utf-8"))
+        return builder.build(candidate, defines=["BENCH_MUTEX_RING"]), "a robust-mutex ring", floors
+    tree = tree_of(root, reference)
+    return builder.build(tree), tree.name, {}
+
+
+def _judge(
+    measure: Measure, rule: Rule, floors: Mapping[str, float], progress: Progress
+) -> tuple[list[Judgement], dict[str, Rows]]:
+    rows = measure.measure(rule.pairs, measure.metrics, progress)
+
+    def change(metric: str, seen: Rows) -> Array:
+        """Log ratios; against a yardstick, to what is demanded of the candidate."""
+        ratios: Array = seen.pairs - math.log(floors.get(metric, 1.0))
+        return ratios
+
+    def confirm(suspects: Sequence[str]) -> dict[str, Array]:
+        fresh = measure.measure(rule.pairs, suspects, lambda what: progress(f"{what}, again"))
+        for metric, seen in fresh.items():
+            rows[metric] = Rows.joined(rows[metric], seen)
+        return {metric: change(metric, seen) for metric, seen in fresh.items()}
+
+    judgements = judge(
+        {metric: change(metric, seen) for metric, seen in rows.items()},
+        {metric: seen.noise for metric, seen in rows.items()},
+        rule,
+        confirm,
+    )
+    return judgements, rows
