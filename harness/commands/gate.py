@@ -1,0 +1,200 @@
+"""``gate``: is this checkout slower than a reference?"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import EXIT_ENVIRONMENT
+
+if TYPE_CHECKING:
+    from harness.gate.run import GateRun
+    from harness.gate.self_test import SelfTest
+
+__all__ = ["command"]
+
+EXIT_VIOLATION = 1
+EXIT_INCONCLUSIVE = 4
+HISTORY = Path("build/gate/history.jsonl")
+
+
+@click.command("gate")
+@click.option(
+    "--reference",
+    metavar="REV|DIR",
+    help="A revision of git, or a folder with another checkout; default: a mutex ring in this tree.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="Write the run record as JSON; '-': standard output.",
+)
+@click.option("--strict", is_flag=True, help="Exit 4 where timing is inconclusive, instead of a warning.")
+@click.option("--self-test", is_flag=True, help="Plant delays of 3, 5, 10 and 20 % and print how often they are found.")
+@click.option("--short", is_flag=True, help="With --self-test: only 20 %, fewer decisions; under a minute.")
+@click.option("--counters-only", is_flag=True, help="Compare the exact counters, and time nothing.")
+@click.option("--accept-counters", is_flag=True, help="Write the exact counters of this tree as the agreed ones.")
+@click.option(
+    "--history",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help=f"Append this run as a line of JSON; default: {HISTORY} in the checkout.",
+)
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write index.html, results.json and junit.xml.",
+)
+def command(**options: Any) -> int:
+    """Judge the core of the checkout around the current folder: exact counters, path cost, contention.
+
+    Exit codes: 0 pass (timing that is inconclusive warns), 1 a path does not work or the self-test fails, 3
+    regression, 4 inconclusive with --strict, 5 it cannot run. docs/gate.md tells the rule.
+    """
+    from harness.gate.source import BrokenPath, GateError, checkout
+
+    try:
+        root = checkout(Path.cwd())
+        if options["accept_counters"]:
+            return _accept(root)
+        if options["counters_only"]:
+            return _counters(root)
+        if options["self_test"]:
+            return _self_test(root, options)
+        return _gate(root, options)
+    except BrokenPath as error:
+        click.echo(f"FAIL: {error}", err=True)
+        return EXIT_VIOLATION
+    except (GateError, OSError) as error:
+        click.echo(f"channel-harness gate: {error}", err=True)
+        return EXIT_ENVIRONMENT
+
+
+def _accept(root: Path) -> int:
+    from harness.gate.counters import AGREED, accept, count
+    from harness.gate.source import Builder, tree_of
+
+    accept(root, count(Builder(root), tree_of(root, str(root))))
+    click.echo(f"wrote {AGREED}; commit it together with what changed the counts", err=True)
+    return 0
+
+
+def _counters(root: Path) -> int:
+    from harness.gate.counters import agreed, compare, count
+    from harness.gate.source import Builder, tree_of
+
+    counters = count(Builder(root), tree_of(root, str(root)))
+    differences = compare(agreed(root), counters)
+    for difference in differences:
+        click.echo(str(difference))
+    verdict = "FAIL" if differences else "PASS"
+    total = sum(len(counts) for counts in counters.values())
+    click.echo(f"{verdict}: {total} exact counters, {len(differences)} differences", err=True)
+    return 3 if differences else 0
+
+
+def _self_test(root: Path, options: dict[str, Any]) -> int:
+    from harness.gate.self_test import FULL, SHORT, run_self_test
+
+    result = run_self_test(root, SHORT if options["short"] else FULL, _say)
+    _show_self_test(result)
+    if options["json_file"] is not None:
+        _write(options["json_file"], result.to_json())
+    return result.outcome.exit_code
+
+
+def _gate(root: Path, options: dict[str, Any]) -> int:
+    from harness.environment import environment
+    from harness.gate.announce import summary, workflow_commands, write_step_summary
+    from harness.gate.history import append
+    from harness.gate.record import gate_record
+    from harness.gate.run import run_gate
+
+    started, began, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
+    run = run_gate(root, options["reference"], _say)
+    code = run.exit_code(options["strict"])
+    headline = _headline(run, code)
+    talk_to_stdout = options["json_file"] is None or str(options["json_file"]) != "-"
+    _show(run, to_stderr=not talk_to_stdout)
+    record = gate_record(
+        run,
+        started=started.isoformat(timespec="seconds"),
+        duration=time.monotonic() - began,
+        environment={**environment(), "load_before": load},
+        command=shlex.join(["channel-harness", *sys.argv[1:]]),
+    )
+    if options["json_file"] is not None:
+        _write(options["json_file"], record.to_json())
+    line = {"started": record.started, "candidate": run.candidate, "reference": run.reference, "exit": code}
+    line |= {"environment": dict(record.environment), "figures": run.figures()}
+    append(options["history"] or root / HISTORY, line)
+    if options["report"] is not None:
+        from reports import write_report
+
+        click.echo(f"report: {write_report([record], options['report'])}", err=True)
+    if os.environ.get("GITHUB_ACTIONS"):
+        for text in workflow_commands(run):
+            click.echo(text, err=not talk_to_stdout)
+    write_step_summary(summary(run, headline))
+    click.echo(headline, err=not talk_to_stdout)
+    return code
+
+
+def _headline(run: GateRun, code: int) -> str:
+    from harness.gate.statistics import Answer
+
+    regressed = [j for j in run.judgements if j.answer is Answer.REGRESSED]
+    unclear = [j.metric for j in run.judgements if j.answer is Answer.INCONCLUSIVE]
+    warned = [f"{j.metric} {j.estimate}" for j in run.judgements if j.answer is Answer.WARNING]
+    tail = f"; warning: {', '.join(warned)}" if warned else ""
+    if run.differences:
+        return f"FAIL: {len(run.differences)} exact counters changed: {run.differences[0]}"
+    if regressed:
+        return f"FAIL: slower than {run.reference}: " + ", ".join(f"{j.metric} {j.estimate}" for j in regressed)
+    if unclear:
+        word = "INCONCLUSIVE" if code else "INCONCLUSIVE (a warning without --strict)"
+        return f"{word}: too noisy to judge {', '.join(unclear)}{tail}"
+    return f"PASS: not slower than {run.reference}{tail}"
+
+
+def _show(run: GateRun, to_stderr: bool) -> None:
+    from harness.gate.announce import table
+
+    for metric, answer, change, noise in table(run):
+        click.echo(f"{metric:16} {answer:12} {change:28} same against same {noise}", err=to_stderr)
+    if run.floors:
+        floors = ", ".join(f"{metric} {floor:g}x" for metric, floor in run.floors.items())
+        click.echo(f"changes are relative to what is demanded: {floors} {run.reference}", err=to_stderr)
+    for note in run.notes:
+        click.echo(note, err=to_stderr)
+
+
+def _show_self_test(result: SelfTest) -> None:
+    for effect in result.effects:
+        click.echo(str(effect))
+    click.echo(f"{result.outcome.value.upper()}: {result.reason}")
+
+
+def _say(what: str) -> None:
+    """A line of progress, on a terminal only."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{what}", nl=False, err=True)
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    text = json.dumps(data, indent=1) + "\n"
+    if str(path) == "-":
+        click.echo(text, nl=False)
+    else:
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,62 @@
+"""What the gate says to GitHub Actions, where its variables exist: annotations and a step summary."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.gate.run import GateRun
+from harness.gate.statistics import Answer
+
+__all__ = ["workflow_commands", "summary", "table", "write_step_summary"]
+
+_CORE = "channel/core/channel.hpp"
+_COUNTERS = "harness/gate/counters.json"
+
+
+def table(run: GateRun) -> list[tuple[str, str, str, str]]:
+    """Rows of metric, answer, change with interval, and same against same."""
+    return [(j.metric, j.answer.value, str(j.estimate), str(j.noise)) for j in run.judgements]
+
+
+def workflow_commands(run: GateRun) -> list[str]:
+    """Workflow commands: errors for regressions, warnings for what warns or is inconclusive."""
+    lines = [
+        f"::error file={_COUNTERS},title=exact counter changed::{_escaped(str(difference))}"
+        for difference in run.differences
+    ]
+    for judgement in run.judgements:
+        if judgement.answer is not Answer.PASS:
+            level = "error" if judgement.answer is Answer.REGRESSED else "warning"
+            text = _escaped(f"{judgement.metric} {judgement.estimate}: {judgement.reason}")
+            lines.append(f"::{level} file={_CORE},title=performance {judgement.answer.value}::{text}")
+    return lines
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def summary(run: GateRun, headline: str) -> str:
+    """The gate's first screen, in Markdown."""
+    lines = [
+        f"## {headline}",
+        "",
+        f"Against {run.reference}, {run.compiler}.",
+        "",
+        "| metric | answer | change of speed, 99 % interval | same against same |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [f"| {' | '.join(row)} |" for row in table(run)]
+    lines += ["", f"Exact counters: {len(run.differences)} differences."]
+    lines += [f"- {difference}" for difference in run.differences]
+    return "\n".join(lines) + "\n"
+
+
+def write_step_summary(text: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Append to the step summary, if this is a step."""
+    path = environment.get("GITHUB_STEP_SUMMARY")
+    if path:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(text)

@@ -1,0 +1,67 @@
+"""A run of the gate as a run record, which is what the report reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.gate.run import GateRun
+from harness.gate.statistics import Answer
+from harness.record import RunRecord
+from harness.verdict import Outcome, Verdict, Witness
+
+__all__ = ["gate_record", "verdicts"]
+
+
+def verdicts(run: GateRun) -> list[Verdict]:
+    """One for the counters, one per metric."""
+    counted = sum(len(counters) for counters in run.counters.values())
+    found = []
+    if run.differences:
+        sentence = f"{len(run.differences)} exact counters differ; the first: {run.differences[0]}"
+        found.append(Verdict.failed("exact counters", "changed", Witness(sentence), {"counter": counted}))
+    else:
+        found.append(Verdict.passed("exact counters", "every count is what was agreed", {"counter": counted}))
+    for judgement in run.judgements:
+        pairs = {"pair": judgement.estimate.pairs}
+        reason = f"{judgement.estimate}: {judgement.reason}"
+        if judgement.answer is Answer.REGRESSED:
+            found.append(Verdict.failed(judgement.metric, "regressed", Witness(reason), pairs))
+        elif judgement.answer is Answer.INCONCLUSIVE:
+            found.append(Verdict.inconclusive(judgement.metric, reason, pairs))
+        else:
+            found.append(Verdict.passed(judgement.metric, reason, pairs))
+    return found
+
+
+def gate_record(
+    run: GateRun,
+    *,
+    started: str,
+    duration: float,
+    environment: Mapping[str, Any],
+    command: str,
+) -> RunRecord:
+    """The record; its outcome is inconclusive where only timing is, whatever the exit code makes of that."""
+    judged = verdicts(run)
+    outcome, reason = Verdict.overall(judged)
+    if outcome is Outcome.PASS:
+        reason = f"no regression against {run.reference}"
+    return RunRecord(
+        kind="gate",
+        scenario="gate",
+        executor="threads",
+        mode="native",
+        parameters={"reference": run.reference},
+        seed=0,
+        program_digest=run.candidate,
+        outcome=outcome,
+        reason=reason,
+        verdicts=tuple(judged),
+        metrics=None,
+        started=started,
+        duration=duration,
+        environment=environment,
+        command=command,
+        details=run.details(),
+    )
