@@ -1,0 +1,247 @@
+"""Cells of the benchmark: transports measured in turn, round by round, so that all of them meet the same neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from harness.bench.crew import Crew, Slice, Stuck
+from harness.bench.transport import Transport, Unavailable
+
+__all__ = ["PERCENTILES", "Cell", "Figure", "LatencyCell", "Summary", "latency", "summarize", "throughput"]
+
+PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99)
+_PROBE_MESSAGES = 2_000
+_CONFIDENCE = 0.95
+_CAPACITY = 1 << 20
+
+Make = Callable[[], Transport]
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A median over rounds with its 95 % interval (order statistics, by scipy's quantile test)."""
+
+    median: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, float]:
+        return dict(self.__dict__)
+
+
+def summarize(values: Sequence[float] | npt.NDArray[np.float64]) -> Summary:
+    """Median and interval; fewer than six values have no such interval, and get their range."""
+    row = np.sort(np.asarray(values, dtype=float))
+    median = float(np.median(row))
+    if len(row) < 6:
+        return Summary(median, float(row[0]), float(row[-1]))
+    interval = stats.quantile_test(row, q=median, p=0.5).confidence_interval(_CONFIDENCE)
+    return Summary(median, float(interval.low), float(interval.high))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one transport did in a cell.
+
+    Attributes:
+        name: of the transport. rate: messages per second. ratio: of the first transport's rate to this one's, paired
+            by round; a ratio above 1 is in the first one's favour.
+        cpu_switches: context switches per message. system_calls: of the transport's own per message, where it counts.
+        skipped: why nothing was measured, else empty. note: what a reader must know.
+    """
+
+    name: str
+    rate: Summary | None = None
+    ratio: Summary | None = None
+    cpu_switches: float = 0.0
+    system_calls: float | None = None
+    skipped: str = ""
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **self.__dict__,
+            "rate": None if self.rate is None else self.rate.to_json(),
+            "ratio": None if self.ratio is None else self.ratio.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Throughput of several transports under the same conditions."""
+
+    on: str
+    senders: int
+    receivers: int
+    size: int
+    batch: int
+    pinned: bool
+    figures: tuple[Figure, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "figures": [figure.to_json() for figure in self.figures]}
+
+    def __getitem__(self, name: str) -> Figure:
+        return next(figure for figure in self.figures if figure.name == name)
+
+
+@dataclass
+class _Contestant:
+    transport: Transport
+    crew: Crew | None = None
+    count: int = 0
+    slices: list[Slice] = field(default_factory=list)
+    calls_before: int | None = None
+    skipped: str = ""
+
+
+def throughput(
+    transports: Sequence[Transport],
+    on: str,
+    senders: int,
+    receivers: int,
+    size: int,
+    *,
+    batch: int = 1,
+    rounds: int = 7,
+    slice_s: float = 0.05,
+    pin: bool = True,
+    capacity: int = _CAPACITY,
+    progress: Progress = lambda _: None,
+) -> Cell:
+    """Messages per second of each transport; those that cannot be used here are skipped with a word.
+
+    A first slice warms up and tells how many messages fill `slice_s`; then rounds in alternating order.
+    """
+    contestants = [_Contestant(transport) for transport in transports]
+    with ExitStack() as stack:
+        for one in contestants:
+            progress(one.transport.name)
+            try:
+                one.crew = stack.enter_context(Crew([one.transport], on, senders, receivers, capacity, size, pin))
+                probe = one.crew.throughput(_PROBE_MESSAGES, batch)
+                one.count = max(int(one.crew.throughput(probe.messages, batch).rate * slice_s), _PROBE_MESSAGES)
+                one.calls_before = one.crew.system_calls()
+            except (Unavailable, Stuck, OSError) as error:
+                one.skipped = str(error)
+        for number in range(rounds):
+            progress(f"round {number + 1}")
+            for one in contestants if number % 2 == 0 else reversed(contestants):
+                if one.crew is None or one.skipped:
+                    continue
+                try:
+                    one.slices.append(one.crew.throughput(one.count, batch))
+                except Stuck as error:
+                    one.skipped = str(error)
+        figures = tuple(_figure(one, contestants[0]) for one in contestants)
+    return Cell(on, senders, receivers, size, batch, pin, figures)
+
+
+def _figure(one: _Contestant, first: _Contestant) -> Figure:
+    note = one.transport.reach.note
+    if one.skipped or one.crew is None:
+        return Figure(one.transport.name, skipped=one.skipped, note=note)
+    rates = np.asarray([piece.rate for piece in one.slices])
+    messages = sum(piece.messages for piece in one.slices)
+    calls_after = one.crew.system_calls()
+    calls = None
+    if calls_after is not None and one.calls_before is not None and _counts(one.transport):
+        calls = (calls_after - one.calls_before) / messages
+    ratio = None
+    if not first.skipped:
+        ratio = summarize(np.asarray([piece.rate for piece in first.slices]) / rates)
+    switches = sum(piece.switches for piece in one.slices) / messages
+    return Figure(one.transport.name, summarize(rates), ratio, switches, calls, note=note)
+
+
+def _counts(transport: Transport) -> bool:
+    return transport.name.startswith("channel")
+
+
+@dataclass(frozen=True)
+class LatencyCell:
+    """Latency of one transport: a round trip between two workers, or one way.
+
+    Attributes:
+        percentiles: pairs (percent, ns), of all rounds together. p50: median over the rounds, with its interval.
+    """
+
+    name: str
+    kind: str
+    on: str
+    size: int
+    count: int = 0
+    percentiles: tuple[tuple[float, float], ...] = ()
+    p50: Summary | None = None
+    skipped: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **self.__dict__,
+            "percentiles": [list(pair) for pair in self.percentiles],
+            "p50": None if self.p50 is None else self.p50.to_json(),
+        }
+
+
+def latency(
+    makers: Sequence[Make],
+    kind: str,
+    on: str,
+    size: int = 8,
+    *,
+    rounds: int = 6,
+    count: int = 3_000,
+    pace_ns: int = 20_000,
+    pin: bool = True,
+    progress: Progress = lambda _: None,
+) -> list[LatencyCell]:
+    """ns of a ``"round trip"`` (there and back by two of a kind) or ``"one way"`` (by the clock all workers share)."""
+    if kind not in ("round trip", "one way"):
+        raise ValueError(f"kind is 'round trip' or 'one way'; got {kind!r}")
+    cells: list[LatencyCell] = []
+    crews: dict[int, Crew] = {}
+    seen: dict[int, list[npt.NDArray[np.int64]]] = {}
+    skipped: dict[int, str] = {}
+    names: list[str] = []
+
+    def one(crew: Crew, messages: int) -> npt.NDArray[np.int64]:
+        slice_ = crew.round_trips(messages) if kind == "round trip" else crew.one_way(messages, pace_ns)
+        return slice_.latencies
+
+    with ExitStack() as stack:
+        for i, make in enumerate(makers):
+            transports = [make(), make()] if kind == "round trip" else [make()]
+            names.append(transports[0].name)
+            progress(names[-1])
+            try:
+                crews[i] = stack.enter_context(Crew(transports, on, 1, 1, _CAPACITY, size, pin))
+                one(crews[i], max(count // 10, 100))
+            except (Unavailable, Stuck, OSError) as error:
+                skipped[i] = str(error)
+        for number in range(rounds):
+            order = range(len(names)) if number % 2 == 0 else reversed(range(len(names)))
+            for i in order:
+                if i in skipped:
+                    continue
+                try:
+                    seen.setdefault(i, []).append(one(crews[i], count))
+                except Stuck as error:
+                    skipped[i] = str(error)
+    for i, name in enumerate(names):
+        if i in skipped:
+            cells.append(LatencyCell(name, kind, on, size, skipped=skipped[i]))
+            continue
+        everything = np.concatenate(seen[i])
+        percentiles = tuple((p, float(np.percentile(everything, p))) for p in PERCENTILES)
+        percentiles += ((100.0, float(everything.max())),)
+        p50 = summarize([float(np.median(row)) for row in seen[i]])
+        cells.append(LatencyCell(name, kind, on, size, len(everything), percentiles, p50))
+    return cells
