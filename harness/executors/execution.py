@@ -118,6 +118,8 @@ class Options:
         mode: ``"native"``: native scripts without the GIL; ``"api"``: through the public Python API.
         deadline_s: the run is cut after so long; operations that wait then stay pending.
         kill: workers to kill, processes only.
+        noise: native scripts are held up at one access to shared memory in so many, at random (drawn from the program's
+            seed), so that workers meet in places that are usually nanoseconds wide; 0: never.
         shutdown: end the stream when the last writer has finished; else readers end when they find nothing.
         drain: take out afterwards what nobody read.
         watch: called every few hundredths of a second.
@@ -127,6 +129,7 @@ class Options:
     mode: str = "native"
     deadline_s: float = 60.0
     kill: tuple[Kill, ...] = ()
+    noise: int = 0
     shutdown: bool = True
     drain: bool = True
     watch: Callable[[Progress], None] | None = None
@@ -142,6 +145,8 @@ class Options:
             raise ValueError(f"mode is 'native' or 'api'; got {self.mode!r}")
         if not self.deadline_s > 0:
             raise ValueError(f"deadline_s is more than 0 seconds; got {self.deadline_s}")
+        if self.noise and (self.mode != "native" or not 1 <= self.noise < 2**32):
+            raise ValueError("noise is a number of accesses from 1, in mode 'native'; or 0")
         if len(program.workers) >= 2**16 - 1:
             raise ProgramError(f"a program has at most {2**16 - 2} workers on real executors")
         for kill in self.kill:

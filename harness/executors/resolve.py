@@ -1,8 +1,9 @@
 """Which message an entry id names.
 
-A skip learns ids, not payloads. Who wrote an entry, or read or peeked it, knows both; from these records the value of
-every skipped message follows. An entry that a killed writer published is found through the id that the native script
-stored before the publication, or, where there is none, among the writes that are still pending.
+A skip learns ids, not payloads: OK says that the entry asked for is gone, MISMATCH which one stood at the head instead.
+Who wrote an entry, or read or peeked it, knows both; from these records the value of every skipped message follows. An
+entry that a killed writer published is found through the id that the native script stored before the publication, or,
+where there is none, among the writes that are still pending.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ _SKIPS = [Kind.SKIP.value, Kind.SKIP_FORCE.value]
 
 def resolve_skips(operations: npt.NDArray[np.void]) -> None:
     """Fill in ``value`` (and the ``size`` that was written) of every skip that reports an id, in place."""
-    kind, status, ids = operations["kind"], operations["status"], operations["id"]
+    kind, status = operations["kind"], operations["status"]
+    # what a skip(id) that is OK removed is the entry that it was asked for, whatever else it says
+    asked = (kind == Kind.SKIP.value) & (status == Status.OK.value)
+    ids = np.where(asked, operations["target"], operations["id"])
     named = np.isin(kind, _SKIPS) & np.isin(status, [Status.OK.value, Status.MISMATCH.value]) & (ids != NO_ID)
     wanted = np.flatnonzero(named)
     if not len(wanted):
@@ -38,23 +42,26 @@ def resolve_skips(operations: npt.NDArray[np.void]) -> None:
         written & (status == Status.PENDING.value) & known,
     ]
     for source in sources:
-        wanted = wanted[_look_up(operations, wanted, np.flatnonzero(source))]
+        wanted = wanted[_look_up(operations, ids, wanted, np.flatnonzero(source))]
     if len(wanted):
-        _assign_pending(operations, wanted, np.flatnonzero(written & (status == Status.PENDING.value)))
+        _assign_pending(operations, ids, wanted, np.flatnonzero(written & (status == Status.PENDING.value)))
 
 
 def _look_up(
-    operations: npt.NDArray[np.void], wanted: npt.NDArray[np.intp], sources: npt.NDArray[np.intp]
+    operations: npt.NDArray[np.void],
+    ids: npt.NDArray[np.uint64],
+    wanted: npt.NDArray[np.intp],
+    sources: npt.NDArray[np.intp],
 ) -> npt.NDArray[np.bool_]:
     """Resolve what `sources` can; True for the wanted rows that they cannot."""
     if not len(sources) or not len(wanted):
         return np.ones(len(wanted), np.bool_)
     # of several that claim one id (only a broken channel has such) the last
-    order = np.lexsort((operations["invoked"][sources], operations["id"][sources]))
+    order = np.lexsort((operations["invoked"][sources], ids[sources]))
     sources = sources[order]
-    source_ids = operations["id"][sources]
-    place = np.searchsorted(source_ids, operations["id"][wanted], side="right") - 1
-    found = (place >= 0) & (source_ids[place] == operations["id"][wanted])
+    source_ids = ids[sources]
+    place = np.searchsorted(source_ids, ids[wanted], side="right") - 1
+    found = (place >= 0) & (source_ids[place] == ids[wanted])
     origin = sources[place[found]]
     operations["value"][wanted[found]] = operations["value"][origin]
     operations["size"][wanted[found]] = operations["size"][origin]
@@ -63,13 +70,16 @@ def _look_up(
 
 
 def _assign_pending(
-    operations: npt.NDArray[np.void], wanted: npt.NDArray[np.intp], pending: npt.NDArray[np.intp]
+    operations: npt.NDArray[np.void],
+    ids: npt.NDArray[np.uint64],
+    wanted: npt.NDArray[np.intp],
+    pending: npt.NDArray[np.intp],
 ) -> None:
     """Ids that no record names, in order, to pending writes that nothing else saw, in order of invocation."""
     seen = np.isin(operations["kind"], _PAYLOADS + _SKIPS) & (operations["status"] == Status.OK.value)
     pending = pending[~np.isin(operations["value"][pending], operations["value"][seen])]
     pending = pending[np.argsort(operations["invoked"][pending], kind="stable")]
-    for entry_id, row in zip(np.unique(operations["id"][wanted]), pending, strict=False):
-        same = wanted[operations["id"][wanted] == entry_id]
+    for entry_id, row in zip(np.unique(ids[wanted]), pending, strict=False):
+        same = wanted[ids[wanted] == entry_id]
         operations["value"][same] = operations["value"][row]
         operations["size"][same] = operations["size"][row]

@@ -110,6 +110,8 @@ class _Session:
         for kill in options.kill:
             if kill.after is not None:
                 run.kill(kill.worker, kill.after, kill.step)
+        for number in self._workers if options.noise else ():
+            run.make_noise(number, options.noise, self._program.seed << 16 | number)
         own = options.system.attach(self._address)
         messages: dict[int, str] = {}
         try:

@@ -1,9 +1,11 @@
-// The real memory with two additions for faults, both paid for by planted designs and planned kills alone:
+// The real memory with three additions for faults, paid for only by the workers that ask for one of them:
 //
 // - orders chosen at run time take effect. std::atomic_ref with an order that is no constant compiles to seq_cst (so
 //   does a fence), which would silently repair every weakened order.
 // - a process can be killed before its n-th access to shared memory from a chosen operation on, so that a crash
 //   happens at a known step of the algorithm.
+// - noise: now and then an access is held up, so that others get between two steps that are usually nanoseconds apart
+//   (Edelstein, Farchi, Nir, Ratsaby & Ur, Multithreaded Java program test generation, 2002).
 #pragma once
 
 #include <csignal>
@@ -13,17 +15,51 @@
 
 namespace harness {
 
-// Kills this process, by a signal that nobody can catch, before the access that brings `steps` to 0.
-struct KillSwitch {
-    bool armed = false;
-    ipc::u64 steps = 0;
+// What befalls a worker at its accesses to shared memory.
+class Faults {
+public:
+    // Kills this process, by a signal that nobody can catch, after `steps` more accesses.
+    void arm(ipc::u64 steps) {
+        armed_ = true;
+        steps_ = steps;
+    }
+    bool armed() const { return armed_; }
+
+    // Holds up one access in `every` on average, from now on; 0: none.
+    void make_noise(std::uint32_t every, ipc::u64 seed) {
+        every_ = every;
+        random_ = seed * 0x9e3779b97f4a7c15 | 1;
+    }
 
     void step() {
-        if (armed && steps-- == 0) die();
+        if (armed_ && steps_-- == 0) die();
+        if (every_ != 0 && draw() % every_ == 0) hold_up();
     }
+
+private:
     [[noreturn]] static void die() {
         for (;;) kill(getpid(), SIGKILL);
     }
+    // Mostly for the others' turn, sometimes for many of their operations.
+    void hold_up() {
+        if (draw() % 4 != 0) {
+            sched_yield();
+            return;
+        }
+        const timespec pause{0, static_cast<long>(draw() % 100'000)};
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, nullptr);
+    }
+    ipc::u64 draw() {  // xorshift64* (Vigna, 2016)
+        random_ ^= random_ >> 12;
+        random_ ^= random_ << 25;
+        random_ ^= random_ >> 27;
+        return random_ * 0x2545f4914f6cdd1d >> 32;
+    }
+
+    bool armed_ = false;
+    ipc::u64 steps_ = 0;
+    std::uint32_t every_ = 0;
+    ipc::u64 random_ = 1;
 };
 
 template <class Base>
@@ -47,7 +83,7 @@ class Instrumented {
     }
 
 public:
-    Instrumented(Base memory, KillSwitch* kill_switch) : memory_(memory), switch_(kill_switch) {}
+    Instrumented(Base memory, Faults* faults) : memory_(memory), faults_(faults) {}
 
     u64 load(Offset at, Order order) const {
         step();
@@ -93,14 +129,17 @@ public:
 
     void copy_in(Offset at, const std::byte* from, std::size_t size) const {
         step();
-        const std::size_t half = killed_inside() ? size / 16 * 8 : 0;  // a copy can be killed in its middle
+        const std::size_t half = size / 16 * 8;  // a copy can be met in its middle
         memory_.copy_in(at, from, half);
         if (half != 0) step();
         memory_.copy_in(at + half, from + half, size - half);
     }
     void copy_out(std::byte* to, Offset at, std::size_t size) const {
         step();
-        memory_.copy_out(to, at, size);
+        const std::size_t half = size / 16 * 8;
+        memory_.copy_out(to, at, half);
+        if (half != 0) step();
+        memory_.copy_out(to + half, at + half, size - half);
     }
     void wait(Offset at, u64 value, ipc::Nanoseconds deadline) const {
         step();
@@ -119,11 +158,10 @@ public:
     void delay(ipc::Nanoseconds time) const { memory_.delay(time); }
 
 private:
-    void step() const { switch_->step(); }
-    bool killed_inside() const { return switch_->armed; }
+    void step() const { faults_->step(); }
 
     Base memory_;
-    KillSwitch* switch_;
+    Faults* faults_;
 };
 using InstrumentedMemory = Instrumented<ipc::RealMemory>;
 static_assert(ipc::Memory<InstrumentedMemory>);

@@ -84,13 +84,15 @@ public:
     void run_script(const RunMemory& run, std::size_t worker, const PolicyNumbers& numbers,
                     const std::optional<Planted>& design, Nanoseconds give_up) const {
         const ipc::Policy policy = to_policy(numbers);
-        const bool killed = run.worker(worker).kill_after != WorkerControl::kNoKill;
+        const WorkerControl& control = run.worker(worker);
+        const bool killed = control.kill_after != WorkerControl::kNoKill;
         const nb::gil_scoped_release no_gil;
-        if (design || killed) {
-            KillSwitch kill_switch;
-            ipc::Channel<InstrumentedMemory, Planted> channel({block_->memory(), &kill_switch}, block_->geometry(),
-                                                              policy, &block_->me(), design.value_or(Planted()));
-            ScriptWorker<InstrumentedMemory, Planted>(channel, run, worker, killed ? &kill_switch : nullptr)(give_up);
+        if (design || killed || control.noise != 0) {
+            Faults faults;
+            faults.make_noise(static_cast<std::uint32_t>(control.noise), control.noise_seed);
+            ipc::Channel<InstrumentedMemory, Planted> channel({block_->memory(), &faults}, block_->geometry(), policy,
+                                                              &block_->me(), design.value_or(Planted()));
+            ScriptWorker<InstrumentedMemory, Planted>(channel, run, worker, killed ? &faults : nullptr)(give_up);
         } else {
             ipc::Channel<ipc::RealMemory> channel(block_->memory(), block_->geometry(), policy, &block_->me());
             ScriptWorker<ipc::RealMemory, ipc::Faithful>(channel, run, worker, nullptr)(give_up);
@@ -237,6 +239,13 @@ void bind_run(nb::module_& module) {
              },
              nb::arg("worker"), nb::arg("after"), nb::arg("step"),
              "Have the worker's process kill itself before access `step` of the call after `after` calls.")
+        .def("make_noise",
+             [](const RunMemory& run, std::size_t number, std::uint32_t every, u64 seed) {
+                 run.worker(number).noise_seed = seed;
+                 run.worker(number).noise = every;
+             },
+             nb::arg("worker"), nb::arg("every"), nb::arg("seed"),
+             "Have the worker's native script held up at one access to shared memory in `every`.")
         .def("script", [](nb::pointer_and_handle<RunMemory> run, std::size_t number) {
                  return view(run.h, run.p->script(number));
              }, nb::arg("worker"), nb::sig("def script(self, worker: int) -> memoryview"))

@@ -75,6 +75,7 @@ struct alignas(128) WorkerControl {
     u64 records, capacity;            // offset, number
     u64 expected;                     // records that are probably written
     u64 kill_after, kill_step;        // kill before that access of the call after that many; kNoKill
+    u64 noise, noise_seed;            // one access in so many is held up; 0: none
     static constexpr u64 kNoKill = ~u64{0};
 };
 

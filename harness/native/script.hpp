@@ -57,8 +57,8 @@ private:
 template <ipc::Memory M, ipc::Design D>
 class ScriptWorker {
 public:
-    // `kill_switch` null: this worker is not to be killed.
-    ScriptWorker(ipc::Channel<M, D>& channel, const RunMemory& run, std::size_t number, KillSwitch* kill_switch)
+    // `faults` null: this worker is not to be killed.
+    ScriptWorker(ipc::Channel<M, D>& channel, const RunMemory& run, std::size_t number, Faults* faults)
         : channel_(channel),
           run_(run),
           number_(number),
@@ -67,7 +67,7 @@ public:
           records_(run.records(number)),
           repeats_(std::none_of(script_.begin(), script_.end(), [](const auto& op) { return writes(op.kind); })),
           hook_(run, repeats_),
-          kill_(kill_switch) {
+          faults_(faults) {
         u64 outgoing = 0, batch = 1;
         for (const ScriptOperation& operation : script_) {
             const u64 count = operation.kind == Kind::write_many ? operation.count : 1;
@@ -181,7 +181,7 @@ private:
         const bool stream_ended = run_.stream() != Stream::open;
         if (is_batch(operation.kind)) ++batch_;
         for (u64 i = 0; i < rows; ++i) mark_pending(row[i], operation, first_value + i);
-        if (kill_ != nullptr && calls_ == control_.kill_after) *kill_ = {true, control_.kill_step};
+        if (faults_ != nullptr && calls_ == control_.kill_after) faults_->arm(control_.kill_step);
 
         const Nanoseconds invoked = invocation_stamp();
         for (u64 i = 0; i < rows; ++i) row[i].invoked = invoked;
@@ -367,7 +367,7 @@ private:
     const std::span<OperationRecord> records_;
     const bool repeats_;
     RunHook hook_;
-    KillSwitch* kill_;
+    Faults* faults_;
 
     std::vector<std::byte> outgoing_, incoming_;
     std::vector<Received> received_;

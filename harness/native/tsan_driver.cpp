@@ -218,10 +218,10 @@ int main(int count, char** arguments) {
         return drive(2, 2, true, [&] {
             return ipc::Channel<ipc::RealMemory>(block->memory(), block->geometry(), {}, &block->me());
         });
-    KillSwitch never;
+    Faults none;
     using Memory = Instrumented<PlainPayload>;
     return drive(2, 1, false, [&] {
-        return ipc::Channel<Memory, Planted>(Memory(PlainPayload(block->memory(), memory), &never), block->geometry(), {},
+        return ipc::Channel<Memory, Planted>(Memory(PlainPayload(block->memory(), memory), &none), block->geometry(), {},
                                              &block->me(), *design);
     });
 }
