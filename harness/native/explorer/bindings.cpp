@@ -1,6 +1,7 @@
 // The explorer in Python: what harness/explore is built on.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/set.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -11,10 +12,12 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 
 #include "examples/vyukov_queue.hpp"
 #include "harness/native/explorer/atomic.hpp"
+#include "harness/native/explorer/channel_program.hpp"
 #include "harness/native/explorer/describe.hpp"
 #include "harness/native/explorer/exhaustive.hpp"
 #include "harness/native/explorer/litmus.hpp"
@@ -34,8 +37,11 @@ std::mutex exploring;
 
 // A program together with what its workers use.
 struct Subject {
-    std::unique_ptr<Program> program;
+    std::shared_ptr<Program> program;
     std::string identity;
+    std::shared_ptr<ChannelProgram> channel;  // which `program` is part of, or null
+
+    std::optional<std::string> judge(const Graph& graph) const { return channel->judge(graph); }
 };
 
 struct Found {
@@ -62,6 +68,7 @@ const char* fault_name(Fault fault) {
         case Fault::exception: return "exception";
         case Fault::unbounded: return "unbounded";
         case Fault::stuck: return "stuck";
+        case Fault::history: return "history";
         default: return "internal";
     }
 }
@@ -81,6 +88,7 @@ Result explore(Subject& subject, ExhaustiveOptions options, bool graphs) {
             if (!result.graphs.insert(describe(graph, workers)).second) ++result.repeated;
         };
     }
+    if (subject.channel) driver.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
     driver.on_failure = [&](const Graph& graph) {
         const Failure& failure = driver.failures().back();
         result.failures.push_back(found(failure, encode(steps_to(graph, workers, failure), program)));
@@ -105,6 +113,7 @@ Result sample(Subject& subject, WalkOptions options, const std::string& strategy
     Walk walk(*subject.program, options);
     const int workers = static_cast<int>(subject.program->workers.size());
     const std::string program = fingerprint(subject.identity);
+    if (subject.channel) walk.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
     const auto strategy = make_strategy(strategy_name, seed, workers);
     const auto start = std::chrono::steady_clock::now();
     while (result.counts.runs < executions) {
@@ -167,7 +176,7 @@ Subject litmus(std::size_t locations, const std::vector<std::vector<RawInstructi
             identity += " " + name + " " + std::to_string(location) + " " + std::to_string(value) + " " + std::to_string(expected) + " " + order + " " + failure;
         }
     }
-    return {make_program(program), identity};
+    return {make_program(program), identity, nullptr};
 }
 
 Subject vyukov_queue(int workers, int operations, const std::string& weakened) {
@@ -191,7 +200,47 @@ Subject vyukov_queue(int workers, int operations, const std::string& weakened) {
             }
         });
     }
-    return {std::move(program), "vyukov queue " + std::to_string(workers) + "x" + std::to_string(operations) + " " + weakened};
+    return {std::move(program), "vyukov queue " + std::to_string(workers) + "x" + std::to_string(operations) + " " + weakened, nullptr};
+}
+
+using RawCall = std::tuple<std::uint8_t, ipc::u64, std::uint32_t, ipc::Nanoseconds>;  // kind, value, size, time-out
+
+Subject channel(ipc::u64 capacity, const std::vector<std::vector<RawCall>>& scripts, const std::string& mutant,
+                std::uint32_t every, const std::vector<std::pair<int, int>>& kills, std::uint32_t max_round_trips) {
+    ChannelPlan plan;
+    plan.capacity = capacity;
+    plan.max_round_trips = max_round_trips;
+    std::ostringstream identity;
+    identity << "channel " << capacity << ' ' << max_round_trips << ' ' << mutant << ' ' << every;
+    if (!mutant.empty()) {
+        const auto design = harness::planted(mutant, every);
+        if (!design) throw std::invalid_argument("unknown mutant '" + mutant + "'; harness.mutants lists them");
+        plan.design = *design;
+    }
+    for (const auto& [worker, step] : kills) {
+        if (worker < 0 || worker >= static_cast<int>(scripts.size()) || step < 0) {
+            throw std::invalid_argument("a kill is a worker of the program and a step from 0; got " + std::to_string(worker) + ", " + std::to_string(step));
+        }
+        plan.kills.push_back({worker, step});
+        identity << " kill " << worker << '@' << step;
+    }
+    for (const auto& script : scripts) {
+        auto& operations = plan.scripts.emplace_back();
+        identity << " |";
+        for (const auto& [kind, value, size, timeout] : script) {
+            if (kind >= static_cast<std::uint8_t>(harness::Kind::count)) throw std::invalid_argument("unknown kind " + std::to_string(kind));
+            harness::ScriptOperation operation{};
+            operation.kind = static_cast<harness::Kind>(kind);
+            operation.value = value;
+            operation.size = size;
+            operation.timeout = timeout;
+            operation.count = 1;
+            operations.push_back(operation);
+            identity << ' ' << int{kind} << ' ' << value << ' ' << size << ' ' << timeout;
+        }
+    }
+    auto whole = std::make_shared<ChannelProgram>(std::move(plan));
+    return {std::shared_ptr<Program>(whole, &whole->program()), identity.str(), whole};
 }
 
 }  // namespace
@@ -201,6 +250,8 @@ NB_MODULE(_explorer, module) {
 
     nb::class_<Subject>(module, "Subject", "A program that can be explored.")
         .def_ro("identity", &Subject::identity, "What tells it from other programs.")
+        .def_prop_ro("histories", [](const Subject& subject) { return subject.channel ? subject.channel->distinct_histories() : 0; },
+                     "Distinct histories judged so far.")
         .def_prop_ro("fingerprint", [](const Subject& subject) { return fingerprint(subject.identity); }, "As schedules carry it.");
 
     nb::class_<Found>(module, "Failure", "An execution that is no good.")
@@ -228,6 +279,9 @@ NB_MODULE(_explorer, module) {
     module.def("litmus", &litmus, "locations"_a, "workers"_a, "A litmus program from instructions (harness/explore/litmus.py).");
     module.def("vyukov_queue", &vyukov_queue, "workers"_a, "operations"_a, "weakened"_a = "",
                "The queue of examples/vyukov_queue.hpp with capacity 2: even workers push, odd ones pop.");
+    module.def("channel", &channel, "capacity"_a, "scripts"_a, "mutant"_a = "", "every"_a = 0, "kills"_a = std::vector<std::pair<int, int>>{},
+               "max_round_trips"_a = 0,
+               "Workers that run scripts of (kind, value, size, timeout) on one channel; kills are (worker, step).");
     module.def(
         "explore",
         [](Subject& subject, const std::string& model, bool waiting, int spurious_failures, std::uint64_t executions, double seconds,
@@ -265,6 +319,7 @@ NB_MODULE(_explorer, module) {
             options.model = model_of(model);
             Scripted strategy(decode(schedule, fingerprint(subject.identity)));
             Walk walk(*subject.program, options);
+            if (subject.channel) walk.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
             const End end = walk.run(strategy);
             std::optional<Found> failure;
             if (end == End::failed) failure = found(walk.failures().front(), schedule);

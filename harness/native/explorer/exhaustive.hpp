@@ -13,7 +13,7 @@
 // what is above it on the stack leaves that prefix as it was; so only a backward revisit, whose graph is no prefix,
 // copies. A graph lives as long as records refer to it.
 //
-// A retry loop's round that only read is a wait (the assume-transformation of spin loops: Kokologiannakis, Ren,
+// A retry loop's round that made no difference (waiting.hpp) is a wait (the assume-transformation of spin loops: Kokologiannakis, Ren,
 // Vafeiadis, Dynamic partial order reductions for spinloops, FMCAD 2021): the worker stops at pause(), and executions
 // in which it would have gone on are those in which its reads found something else. What still waits at the end has
 // either read something stale (then the execution is a cut one) or is stuck for ever.
@@ -25,12 +25,13 @@
 #include <optional>
 
 #include "extension.hpp"
+#include "waiting.hpp"
 
 namespace explorer {
 
 struct ExhaustiveOptions {
     Model model = Model::rc11;
-    bool waiting = true;           // treat a side-effect-free failed round as waiting
+    bool waiting = true;           // treat a failed round that made no difference as waiting
     int spurious_failures = 1;     // of compare_exchange_weak, per worker and execution
     int rounds = 64;               // of one retry loop in a worker, beyond which the loop is named and the run is cut
     std::uint64_t executions = UINT64_MAX;
@@ -58,6 +59,7 @@ public:
         : options_(options), extension_(program, options.model), machine_(program, *this) {}
 
     Observer on_complete;
+    std::function<std::optional<std::string>(const Graph&)> judge;  // of each complete execution: why it is wrong, if it is
     Observer on_failure;  // called with the graph of each failure, which the arguments of failures() go with
 
     const std::vector<Failure>& failures() const { return failures_; }
@@ -120,11 +122,10 @@ public:
         if (on_failure) on_failure(*graph_);
     }
 
-    bool retry(int worker, int begin, std::source_location where) override {
-        if (options_.waiting && only_read(worker, begin)) return false;
+    bool retry(int worker, int previous, int begin, std::source_location where) override {
+        if (options_.waiting && (only_read(*graph_, worker, begin) || repeats(*graph_, worker, previous, begin))) return false;
         if (++rounds_[static_cast<unsigned>(worker)] > options_.rounds) {
-            failed({Fault::unbounded, "a retry loop went round more than " + std::to_string(options_.rounds) + " times", where, worker});
-            machine_.stop();
+            machine_.fail(Fault::unbounded, "a retry loop went round more than " + std::to_string(options_.rounds) + " times", where);
         }
         return true;
     }
@@ -348,6 +349,9 @@ private:
         if (!waits) {
             ++counts_.complete;
             if (on_complete) on_complete(*graph_);
+            if (judge) {
+                if (auto wrong = judge(*graph_)) failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
+            }
             if (counts_.complete % verify_every == 0) verify();
         } else {
             finish_waiting();
@@ -363,28 +367,11 @@ private:
         return -1;
     }
 
-    bool only_read(int worker, int begin) const {
-        for (int index = begin; index < graph_->size(worker); ++index) {
-            if ((*graph_)[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}].is_write()) return false;
-        }
-        return true;
-    }
-
-    // Does the round in which the worker waits know the newest of all that it read?
-    bool waits_for_ever(int worker) const {
-        for (int index = machine_.round_begin(worker); index < graph_->size(worker); ++index) {
-            const Event& event = (*graph_)[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}];
-            if (event.spurious || event.kind == Kind::choice) return false;
-            if (event.is_read() && graph_->position(event.source) != graph_->newest(event.location)) return false;
-        }
-        return true;
-    }
-
     void finish_waiting() {
         int stuck = -1;
         for (int worker = 0; worker < machine_.workers(); ++worker) {
             if (machine_.state(worker) != State::waiting) continue;
-            if (!waits_for_ever(worker)) {
+            if (!knows_newest(*graph_, worker, machine_.round_begin(worker))) {
                 ++counts_.cut;
                 return;
             }

@@ -30,6 +30,7 @@ enum class Fault : std::uint8_t {
     exception,    // a worker threw
     unbounded,    // a retry loop with side effects went round more often than allowed
     stuck,        // workers wait for what nobody will do: deadlock, livelock or a lost wake-up
+    history,      // the answers of the calls contradict what the structure is specified to do
     internal,     // a worker did something else for the same reads: nondeterminism outside the machine
 };
 
@@ -47,8 +48,9 @@ public:
     // will ask again when it is resumed.
     virtual bool step(int worker, const Operation& operation) = 0;
     virtual void failed(Failure failure) = 0;
-    // The worker has finished a failed round of a retry loop that began at its event `begin`. True: it may go on.
-    virtual bool retry(int worker, int begin, std::source_location where) = 0;
+    // The worker has finished a failed round of a retry loop. The round began at its event `begin`, and the one before at
+    // `previous`, or that is -1. True: it may go on.
+    virtual bool retry(int worker, int previous, int begin, std::source_location where) = 0;
 };
 
 enum class State : std::uint8_t {
@@ -150,22 +152,29 @@ public:
     void begin_round() {
         Thread& thread = mine();
         thread.round_begin = thread.consumed;
+        thread.previous_begin = -1;
     }
-    // The end of a failed round of a retry loop.
+    // Has the current round accessed anything?
+    bool in_round() { return mine().consumed > mine().round_begin; }
+    // The end of a failed round of a retry loop. Pauses in a row are one.
     void pause(std::source_location where) {
         Thread& thread = mine();
-        const int begin = std::exchange(thread.round_begin, thread.consumed);
+        if (thread.consumed == thread.round_begin) {
+            if (++thread.idle_pauses > max_idle_pauses) fail(Fault::unbounded, "a loop pauses and never looks at shared memory", where);
+            return;
+        }
+        thread.idle_pauses = 0;
         thread.where = where;
-        if (driver_->retry(current_, begin, where)) return;
-        thread.round_begin = begin;
-        thread.state = State::waiting;
-        thread.fiber.suspend();
-        // a driver that resumes a waiting worker lets it go on
-        thread.round_begin = thread.consumed;
+        if (!driver_->retry(current_, thread.previous_begin, thread.round_begin, where)) {
+            thread.state = State::waiting;
+            thread.fiber.suspend();  // a driver that resumes a waiting worker lets it go on
+            thread.state = State::suspended;
+        }
+        thread.previous_begin = std::exchange(thread.round_begin, thread.consumed);
     }
     void fail(Fault fault, std::string what, std::source_location where) {
         driver_->failed({fault, std::move(what), where, current_});
-        stop();
+        leave_execution();
     }
     // Stop for ever: nothing of this worker will be in the execution beyond here.
     void stop() {
@@ -177,12 +186,16 @@ public:
     int consumed() { return mine().consumed; }
 
 private:
+    static constexpr int max_idle_pauses = 1'000'000;
+
     struct Thread {
         Fiber fiber;
         State state = State::fresh;
         int consumed = 0;          // events of its row that it has been given
         std::uint32_t serial = 0;  // of the last of them
         int round_begin = 0;
+        int previous_begin = -1;
+        int idle_pauses = 0;
         const Operation* pending = nullptr;
         std::source_location where;
     };
@@ -200,20 +213,31 @@ private:
         thread.consumed = 0;
         thread.serial = 0;
         thread.round_begin = 0;
+        thread.previous_begin = -1;
+        thread.idle_pauses = 0;
         thread.state = State::suspended;
         thread.fiber.reset(&Machine::enter);
     }
     static void enter() {
         Machine& machine = *running_;
         const int worker = machine.current_;
+        std::string thrown;  // reported outside the handler: a fiber must not be left inside one
         try {
             machine.program_->workers[static_cast<unsigned>(worker)]();
         } catch (const std::exception& error) {
-            machine.driver_->failed({Fault::exception, error.what(), std::source_location::current(), worker});
+            thrown = std::string("threw: ") + error.what();
         } catch (...) {
-            machine.driver_->failed({Fault::exception, "an exception that is not a std::exception", std::source_location::current(), worker});
+            thrown = "threw something that is no std::exception";
         }
+        if (!thrown.empty()) machine.fail(Fault::exception, std::exchange(thrown, {}), std::source_location::current());
         machine.stop();
+    }
+
+    // The execution is over for all. The worker does not stay as it is for another one: it shall fail again there.
+    void leave_execution() {
+        Thread& thread = mine();
+        thread.state = State::fresh;
+        for (;;) thread.fiber.suspend();
     }
 
     const Event& access(const Operation& operation) {
@@ -225,7 +249,8 @@ private:
             if (!driver_->step(worker, operation)) thread.fiber.suspend();
         }
         const Event& event = (*graph_)[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(thread.consumed)}];
-        if (event.kind != operation.kind || event.location != operation.location) {
+        if (event.kind != operation.kind || event.location != operation.location ||
+            (event.is_write() && event.value != operation.value)) {
             fail(Fault::internal, "the worker made another access than before although its reads returned the same", operation.where);
         }
         ++thread.consumed;

@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "extension.hpp"
+#include "waiting.hpp"
 
 namespace explorer {
 
@@ -56,6 +58,7 @@ public:
     const std::vector<Failure>& failures() const { return failures_; }
     Machine& machine() { return machine_; }
     std::function<void(EventId, const Operation&)> on_event;  // for the trace
+    std::function<std::optional<std::string>(const Graph&)> judge;  // of a complete execution: why it is wrong, if it is
 
     End run(Strategy& strategy) {
         strategy_ = &strategy;
@@ -95,7 +98,7 @@ public:
         failures_.push_back(std::move(failure));
         finish_as(End::failed);
     }
-    bool retry(int, int, std::source_location) override { return false; }
+    bool retry(int, int, int, std::source_location) override { return false; }
 
 private:
     void finish_as(End end) {
@@ -108,19 +111,9 @@ private:
         enabled_.clear();
         for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) {
             State state = machine_.state(worker);
-            if (state == State::waiting && !knows_newest(worker)) state = machine_.resume(worker);
+            if (state == State::waiting && !knows_newest(graph_, worker, machine_.round_begin(worker))) state = machine_.resume(worker);
             if (state == State::suspended) enabled_.push_back(worker);
         }
-    }
-    bool knows_newest(int worker) const {
-        for (int index = machine_.round_begin(worker); index < graph_.size(worker); ++index) {
-            const Event& event = graph_[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}];
-            if (event.spurious || event.kind == Kind::choice) return false;
-            // a round with side effects may find its own doing changed
-            if (event.is_write() && graph_.position({static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}) != graph_.newest(event.location)) return false;
-            if (event.is_read() && !event.updates() && graph_.position(event.source) != graph_.newest(event.location)) return false;
-        }
-        return true;
     }
     void finish() {
         for (int worker = 0; worker < machine_.workers(); ++worker) {
@@ -130,6 +123,8 @@ private:
             }
         }
         finish_as(End::complete);
+        if (!judge) return;
+        if (auto wrong = judge(graph_)) failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
     }
 
     int choose(int count) {

@@ -1,0 +1,191 @@
+// The simulated memory: the channel's block as locations of the explored program.
+//
+// Models ipc::Memory (channel/core/memory.hpp), so that the channel's own source runs under the explorer. Every word of
+// the block is a location named by layout.hpp; every access carries the source line that made it.
+//
+// What is not memory is modelled thus:
+//
+// - futex: the kernel compares and goes to sleep under a lock that a waker takes, too. A location counts the wake-ups; a
+//   sleeper has read the count before it compared, and sleeps until it changes. So a wake-up that nobody sends, or that
+//   is sent before the comparison, is missed as it really is.
+// - time: a clock for each worker that moves when it sleeps. Whether a sleep with a deadline ends by it is a choice.
+// - death: a worker planned to be killed stores to a location of its own and stops; alive() reads it. The kernel lets
+//   nobody see a lock released before all that its holder stored, so that store releases and that read acquires.
+// - suspicion: a worker that waits for an owner may choose, once, to let enough time pass to ask whether it is alive.
+#pragma once
+
+#include <array>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "channel/core/layout.hpp"
+#include "channel/core/memory.hpp"
+#include "machine.hpp"
+
+namespace explorer {
+
+// A worker is killed before the access with this number.
+struct Kill {
+    int worker = -1;
+    int step = 0;
+};
+
+// The block that all workers of a program share.
+class SimBlock {
+public:
+    SimBlock(Program& program, const ipc::Geometry& geometry, std::vector<Kill> kills)
+        : geometry_(geometry), locations_(geometry.block_bytes() / 8, no_location), kills_(std::move(kills)) {
+        using namespace ipc::at;
+        for (const ipc::Offset at : {owner, tail, head_cache, head, seq, sleepers, next_generation, recoveries}) declare(program, at);
+        for (ipc::Offset at = geometry.ring(); at < geometry.block_bytes(); at += 8) declare(program, at);
+        wakeups_ = program.declare(0, "futex");
+        for (int worker = 0; worker < max_workers; ++worker) {
+            dead_[static_cast<unsigned>(worker)] = program.declare(0, std::string("dead[") + static_cast<char>('A' + worker) + "]");
+        }
+    }
+
+    const ipc::Geometry& geometry() const { return geometry_; }
+    Location location(ipc::Offset at) const {
+        const std::size_t word = at / 8;
+        return at % 8 == 0 && word < locations_.size() ? locations_[word] : no_location;
+    }
+    Location wakeups() const { return wakeups_; }
+    Location dead(unsigned worker) const { return dead_[worker % max_workers]; }
+    bool kills_anybody() const { return !kills_.empty(); }
+    bool killed(int worker, int step) const {
+        for (const Kill& kill : kills_) {
+            if (kill.worker == worker && kill.step == step) return true;
+        }
+        return false;
+    }
+
+    // Of the current worker, as it has been told by its reads and choices so far.
+    struct Clock {
+        ipc::Nanoseconds now = 0;
+        bool suspected = false;
+    };
+    Clock& clock(int worker) { return clocks_[static_cast<unsigned>(worker)]; }
+
+private:
+    void declare(Program& program, ipc::Offset at) { locations_[at / 8] = program.declare(0, ipc::location_name(geometry_, at)); }
+
+    ipc::Geometry geometry_;
+    std::vector<Location> locations_;
+    std::vector<Kill> kills_;
+    std::array<Location, max_workers> dead_{};
+    Location wakeups_ = no_location;
+    std::array<Clock, max_workers> clocks_{};
+};
+
+class SimMemory {
+    using u64 = ipc::u64;
+    using Offset = ipc::Offset;
+    using Nanoseconds = ipc::Nanoseconds;
+    using Where = std::source_location;
+
+public:
+    explicit SimMemory(SimBlock& block) : block_(&block) {}
+
+    u64 load(Offset at, std::memory_order order, Where where = Where::current()) {
+        return machine(where).load(located(at, where), order_of(order), where);
+    }
+    void store(Offset at, u64 value, std::memory_order order, Where where = Where::current()) {
+        machine(where).store(located(at, where), value, order_of(order), where);
+    }
+    u64 exchange(Offset at, u64 value, std::memory_order order, Where where = Where::current()) {
+        return machine(where).modify(located(at, where), order_of(order), [value](u64) { return value; }, where);
+    }
+    u64 exchange_full_barrier(Offset at, u64 value, Where where = Where::current()) {
+        const u64 found = exchange(at, value, std::memory_order_acq_rel, where);
+        machine(where).fence(Order::seq_cst, where);
+        return found;
+    }
+    u64 fetch_add(Offset at, u64 value, std::memory_order order, Where where = Where::current()) {
+        return machine(where).modify(located(at, where), order_of(order), [value](u64 found) { return found + value; }, where);
+    }
+    bool compare_exchange(Offset at, u64& expected, u64 value, std::memory_order success, std::memory_order failure,
+                          Where where = Where::current()) {
+        return machine(where).compare_exchange(located(at, where), expected, value, order_of(success), order_of(failure), false, where);
+    }
+    void fence(std::memory_order order, Where where = Where::current()) {
+        if (order != std::memory_order_relaxed) machine(where).fence(order_of(order), where);
+    }
+
+    // The entry's padding is its writer's, so a last word is stored whole.
+    void copy_in(Offset at, const std::byte* from, std::size_t size, Where where = Where::current()) {
+        for (std::size_t done = 0; done < size; done += 8) {
+            u64 word = 0;
+            std::memcpy(&word, from + done, std::min<std::size_t>(8, size - done));
+            store(at + done, word, std::memory_order_relaxed, where);
+        }
+    }
+    void copy_out(std::byte* to, Offset at, std::size_t size, Where where = Where::current()) {
+        for (std::size_t done = 0; done < size; done += 8) {
+            const u64 word = load(at + done, std::memory_order_relaxed, where);
+            std::memcpy(to + done, &word, std::min<std::size_t>(8, size - done));
+        }
+    }
+
+    void wait(Offset at, u64 value, Nanoseconds deadline, Where where = Where::current()) {
+        Machine& here = machine(where);
+        const u64 before = here.load(block_->wakeups(), Order::acquire, where);
+        if (static_cast<std::uint32_t>(load(at, std::memory_order_relaxed, where)) != static_cast<std::uint32_t>(value)) return;
+        if (deadline < endless && here.choose(2, where) == 1) {
+            Nanoseconds& now = clock().now;
+            now = std::max(now, deadline);
+            return;
+        }
+        here.begin_round();
+        while (machine(where).load(block_->wakeups(), Order::acquire, where) == before) here.pause(where);
+    }
+    void wake_all(Offset, Where where = Where::current()) {
+        machine(where).modify(block_->wakeups(), Order::acq_rel, [](u64 count) { return count + 1; }, where);
+    }
+    bool alive(unsigned slot, Where where = Where::current()) {
+        return machine(where).load(block_->dead(slot), Order::acquire, where) == 0;
+    }
+
+    Nanoseconds now() { return clock().now; }
+    void delay(Nanoseconds time) { clock().now += time; }
+    void pause(Where where = Where::current()) {
+        Machine& here = *Machine::running();
+        if (block_->kills_anybody() && !clock().suspected && here.in_round() && here.choose(2, where) == 1) {
+            clock().suspected = true;
+            clock().now += long_enough;
+            here.begin_round();
+            return;
+        }
+        here.pause(where);
+    }
+
+    static constexpr Nanoseconds endless = ipc::never / 2;  // a deadline so late does not come
+
+private:
+    static constexpr Nanoseconds long_enough = 1'000'000;  // to suspect an owner
+
+    SimBlock::Clock& clock() { return block_->clock(Machine::running()->current()); }
+
+    // Every access comes by here: the place to be killed.
+    Machine& machine(Where where) {
+        Machine& here = *Machine::running();
+        const int worker = here.current();
+        if (block_->killed(worker, here.consumed())) {
+            here.store(block_->dead(static_cast<unsigned>(worker)), 1, Order::release, where);
+            here.stop();
+        }
+        return here;
+    }
+    Location located(Offset at, Where where) {
+        const Location location = block_->location(at);
+        if (location == no_location) {
+            Machine::running()->fail(Fault::check, "access at offset " + std::to_string(at) + ", which is no word that the algorithm may touch", where);
+        }
+        return location;
+    }
+
+    SimBlock* block_;
+};
+static_assert(ipc::Memory<SimMemory>);
+
+}  // namespace explorer
