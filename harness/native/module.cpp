@@ -86,17 +86,27 @@ public:
         const ipc::Policy policy = to_policy(numbers);
         const WorkerControl& control = run.worker(worker);
         const bool killed = control.kill_after != WorkerControl::kNoKill;
-        const nb::gil_scoped_release no_gil;
-        if (design || killed || control.noise != 0) {
-            Faults faults;
-            faults.make_noise(static_cast<std::uint32_t>(control.noise), control.noise_seed);
-            ipc::Channel<InstrumentedMemory, Planted> channel({block_->memory(), &faults}, block_->geometry(), policy,
-                                                              &block_->me(), design.value_or(Planted()));
-            ScriptWorker<InstrumentedMemory, Planted>(channel, run, worker, killed ? &faults : nullptr)(give_up);
-        } else {
-            ipc::Channel<ipc::RealMemory> channel(block_->memory(), block_->geometry(), policy, &block_->me());
-            ScriptWorker<ipc::RealMemory, ipc::Faithful>(channel, run, worker, nullptr)(give_up);
+        Tallies tallies;
+        const auto work = [&](auto& channel, Faults* faults) {
+            ScriptWorker worker_script(channel, run, worker, faults);
+            worker_script(give_up);
+            tallies = worker_script.tallies();
+        };
+        {
+            const nb::gil_scoped_release no_gil;
+            if (design || killed || control.noise != 0) {
+                Faults faults;
+                faults.make_noise(static_cast<std::uint32_t>(control.noise), control.noise_seed);
+                ipc::Channel<InstrumentedMemory, Planted> channel({block_->memory(), &faults}, block_->geometry(),
+                                                                  policy, &block_->me(), design.value_or(Planted()));
+                work(channel, killed ? &faults : nullptr);
+            } else {
+                ipc::Channel<ipc::RealMemory> channel(block_->memory(), block_->geometry(), policy, &block_->me());
+                work(channel, nullptr);
+            }
         }
+        for (unsigned i = 0; i < ipc::kOperations; ++i)  // under the GIL: a participant's counters have one writer
+            block_->count(static_cast<ipc::Operation>(i), tallies[i].effort, tallies[i].calls);
     }
 
     // The single operations of a script, one after another, with no record, stamp, fresh payload or verification: what
@@ -327,6 +337,17 @@ NB_MODULE(_native, module) {
                    return getppid() == parent;
                },
                nb::arg("parent"), "Be killed when the parent dies; False if it is dead already.");
+    module.def("stamp_ns",
+               [](u64 times) {
+                   const Nanoseconds start = ipc::monotonic_now();
+                   Nanoseconds end = start;
+                   for (u64 i = 0; i < times; ++i) {
+                       end = ipc::monotonic_now();
+                       stamp_fence();
+                   }
+                   return static_cast<double>(end - start) / static_cast<double>(times);
+               },
+               nb::arg("times"), "ns that reading the clock takes, with the fence behind it.");
     module.def("script_layout", &script_layout, "Fields of a script's operation: name to (offset, size).");
     module.def("record_layout", &record_layout, "Fields of a record: name to (offset, size).");
     module.attr("SCRIPT_BYTES") = sizeof(ScriptOperation);

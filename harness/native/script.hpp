@@ -8,24 +8,22 @@
 // cannot know beforehand how many messages will be its.
 #pragma once
 
-#include <memory>
-#include <optional>
+#include <array>
 
+#include "channel/core/block.hpp"
 #include "harness/native/instrumented_memory.hpp"
 #include "harness/native/payload.hpp"
 #include "harness/native/run_memory.hpp"
 
 namespace harness {
 
-// The invocation stamp is taken before the call's first load: without the fence it could be read after it.
-inline Nanoseconds invocation_stamp() {
-    const Nanoseconds now = ipc::monotonic_now();
+// Between the invocation stamp and the call: without it the call's first load could come before the clock was read.
+inline void stamp_fence() {
 #if defined(__x86_64__) || defined(__i386__)
     _mm_lfence();
 #elif defined(__aarch64__)
     asm volatile("isb" ::: "memory");
 #endif
-    return now;
 }
 
 // Nothing of what stands before is moved behind, by the compiler: a killed process leaves its stores in program order.
@@ -53,6 +51,29 @@ private:
     const RunMemory& run_;
     bool repeats_;
 };
+
+// What the calls of one kind cost together, for the participant's counters.
+struct Tally {
+    u64 calls = 0;
+    ipc::Effort effort;
+
+    void add(const ipc::Effort& one) {
+        ++calls;
+        effort.rounds += one.rounds;
+        if (one.rounds <= 1 && one.sleeps == 0 && one.wakeups == 0) return;
+        effort.conflicts += one.conflicts;
+        effort.sleeps += one.sleeps;
+        effort.wakeups += one.wakeups;
+        effort.recoveries += one.recoveries;
+    }
+};
+using Tallies = std::array<Tally, ipc::kOperations>;
+
+constexpr ipc::Operation counted_as(Kind kind) {
+    if (writes(kind)) return ipc::Operation::write;
+    if (kind == Kind::peek) return ipc::Operation::peek;
+    return kind == Kind::skip || kind == Kind::skip_force ? ipc::Operation::skip : ipc::Operation::read;
+}
 
 template <ipc::Memory M, ipc::Design D>
 class ScriptWorker {
@@ -92,6 +113,8 @@ public:
         } while (outcome == Outcome::go_on && repeats_ && !script_.empty());
         run_.end(number_, outcome == Outcome::cut ? Phase::cut : Phase::finished, reason);
     }
+
+    const Tallies& tallies() const { return tallies_; }
 
 private:
     enum class Outcome { go_on, done, again, cut };
@@ -167,6 +190,7 @@ private:
         Nanoseconds time = operation.think;
         if ((looping_ || retrying_) && fruitless_ > 0) time += kFirstPause << std::min(fruitless_ - 1, kPauseDoublings);
         if (time == 0) return;
+        straight_on_ = false;
         for (const Nanoseconds end = ipc::monotonic_now() + time; time > 0; time = end - ipc::monotonic_now()) {
             if (run_.stopped()) return;
             channel_.memory().delay(std::min(time, kPauseSlice));
@@ -183,21 +207,32 @@ private:
         for (u64 i = 0; i < rows; ++i) mark_pending(row[i], operation, first_value + i);
         if (faults_ != nullptr && calls_ == control_.kill_after) faults_->arm(control_.kill_step);
 
-        const Nanoseconds invoked = invocation_stamp();
+        const Nanoseconds invoked = stamp(operation);
         for (u64 i = 0; i < rows; ++i) row[i].invoked = invoked;
         in_program_order();
         control_.used.store(used_ + rows, std::memory_order_relaxed);
         in_program_order();
+        stamp_fence();
         ipc::Effort effort;
         const Answer answer = call(operation, rows, invoked, row, effort);
         last_ = ipc::monotonic_now();
+        straight_on_ = !is_batch(operation.kind) && size_ <= kSmall;
 
         if (answer.status == ipc::Status::interrupted)
             return interrupted(operation, answer, stream_ended, row, effort, reason);
         control_.completed.store(++calls_, std::memory_order_relaxed);
+        tallies_[static_cast<std::size_t>(counted_as(operation.kind))].add(effort);
         used_ += complete(operation, answer, row, effort);
         if (is_batch(operation.kind)) control_.used.store(used_, std::memory_order_relaxed);
         return judge(operation, answer, stream_ended, skip_messages, reason);
+    }
+
+    // Reading the clock is half of what a record costs. A worker that goes straight from one call to the next, with
+    // nothing in between but a small payload, reads it once: the next call begins a nanosecond after the last response,
+    // which is before its first step. An interval that is a little too long accuses nobody.
+    Nanoseconds stamp(const ScriptOperation& operation) const {
+        const bool small = !writes(operation.kind) || (!is_batch(operation.kind) && operation.size <= kSmall);
+        return straight_on_ && small ? last_ + 1 : ipc::monotonic_now();
     }
 
     void prepare(const ScriptOperation& operation, u64 first_value, u64 count) {
@@ -358,6 +393,7 @@ private:
     static constexpr Nanoseconds kFirstPause = 1'000;
     static constexpr std::uint32_t kPauseDoublings = 10;
     static constexpr Nanoseconds kPauseSlice = 20'000'000;
+    static constexpr std::uint32_t kSmall = 64;  // bytes of payload that are made or verified in no time
 
     ipc::Channel<M, D>& channel_;
     const RunMemory& run_;
@@ -371,16 +407,18 @@ private:
 
     std::vector<std::byte> outgoing_, incoming_;
     std::vector<Received> received_;
+    Tallies tallies_;
     u64 filled_ = 0;
     u64 used_ = 0;
     u64 calls_ = 0;
     std::uint32_t batch_ = 0;
     std::uint32_t fruitless_ = 0;  // calls in a row that moved no message
     bool looping_ = false, retrying_ = false;
+    bool straight_on_ = false;     // from the last response to the next call
     Nanoseconds last_ = 0;
     u64 seen_id_ = kNoId;          // what SKIP takes
     ipc::Position id_ = 0;
-    std::uint32_t size_ = 0;
+    std::uint32_t size_ = 0;       // of the last payload received
 };
 
 }  // namespace harness

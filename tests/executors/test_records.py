@@ -76,7 +76,7 @@ def test_every_answer_of_one_worker_alone(executor: str, mode: str) -> None:
 
 def test_time_outs_are_never_early_and_waiting_is_recorded(executor: str, mode: str) -> None:
     reader = script(*({"kind": Kind.READ, "timeout": WAIT_NS} for _ in range(3)))
-    late_writer = script({"kind": Kind.TRY_WRITE, "value": 1, "size": 8, "think": 20_000_000})
+    late_writer = script({"kind": Kind.TRY_WRITE, "value": 1, "size": 8, "think": 300_000_000})
     execution = run(executor, mode, program(reader, late_writer))
     rows = execution.history.operations
     waited = rows[rows["status"] == Status.TIMEOUT.value]

@@ -1,0 +1,100 @@
+"""What recording costs: a native script with stamps, records, fresh and verified payloads, against the bare operations.
+
+    python benchmarks/recording.py [--json FILE]
+
+One worker writes and reads in turn, so nothing waits. Bare and recorded runs alternate; a row is the median of the
+differences of neighbours, in ns per operation; beside it, what one reading of the clock takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import mmap
+import statistics
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from channel import Channel, ChannelConfig, suggest_size
+from harness import _native
+from harness.history import OPERATION_RECORD
+from harness.operation import NO_TIMEOUT, Kind
+from harness.program import OPERATION
+
+PAIRS = 100_000
+ROUNDS = 21
+TARGET_NS = 80.0
+PATIENCE_NS = 60_000_000_000
+SIZES = (8, 64, 1024)
+
+
+def alternating(size: int) -> bytes:
+    """A script that writes a message and reads it, PAIRS times."""
+    script = np.zeros(2 * PAIRS, OPERATION)
+    script["timeout"], script["count"], script["size"] = NO_TIMEOUT, 1, size
+    script["kind"][0::2], script["kind"][1::2] = Kind.TRY_WRITE, Kind.TRY_READ
+    script["value"][0::2] = np.arange(PAIRS)
+    return script.tobytes()
+
+
+def recorded_ns(attachment: _native.Attachment, script: bytes, policy: tuple[int, int, int, int, int]) -> float:
+    """ns per operation of the script, recorded."""
+    run = _native.Run.create([(script, 2 * PAIRS, 2 * PAIRS)])
+    give_up = time.monotonic_ns() + PATIENCE_NS
+    thread = threading.Thread(target=attachment.run_script, args=(run, 0, policy, None, give_up))
+    thread.start()
+    run.await_arrivals(1, give_up)
+    run.start(1_000_000, PATIENCE_NS)
+    thread.join()
+    last = np.frombuffer(run.records(0), OPERATION_RECORD)[-1]
+    return float(last["returned"] - run.started) / (2 * PAIRS)
+
+
+def rows() -> list[dict[str, Any]]:
+    policy = ChannelConfig().policy()
+    found = []
+    for size in SIZES:
+        script = alternating(size)
+        memory = mmap.mmap(-1, suggest_size(1 << 16, 2), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        with Channel.create_in(memory, participants=2):
+            attachment = _native.Attachment.buffer(memory)
+            bare, cost = [], []
+            for _ in range(ROUNDS):
+                bare.append(attachment.run_bare(script, policy) / (2 * PAIRS))
+                cost.append(recorded_ns(attachment, script, policy) - bare[-1])
+        value, against = statistics.median(cost), statistics.median(bare)
+        found.append(
+            {
+                "name": f"recording an operation, {size} B",
+                "value": round(value, 1),
+                "unit": "ns",
+                "against": f"bare operation, {against:.1f} ns",
+                "ratio": round(value / against, 2),
+                "target": TARGET_NS if size == 8 else None,
+                "met": value <= TARGET_NS if size == 8 else None,
+            }
+        )
+    value = _native.stamp_ns(1_000_000)
+    empty = {"against": "", "ratio": None, "target": None, "met": None}
+    found.append({"name": "one fenced stamp alone", "value": round(value, 1), "unit": "ns", **empty})
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
+    arguments = parser.parse_args()
+    found = rows()
+    for row in found:
+        verdict = "" if row["met"] is None else f"   target {row['target']:g}: {'met' if row['met'] else 'MISSED'}"
+        print(f"{row['name']:<32} {row['value']:>8} {row['unit']}   {row['against']}{verdict}")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
