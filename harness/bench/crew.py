@@ -147,13 +147,11 @@ class Crew:
             np.frombuffer(b"".join(outcome.latencies for outcome in outcomes), dtype=np.int64),
         )
 
-    def system_calls(self) -> int | None:
-        """Sleeps and wake-ups so far, all workers together, of a transport that counts them."""
-        if len(self._transports) != 1:
-            return None
+    def counters(self) -> dict[str, int]:
+        """Totals so far, by name, of a transport that counts; else empty."""
         control = self._controls[0]
         control.send(None)
-        return int(self._answer(control, _SLICE_PATIENCE_S))
+        return dict(self._answer(control, _SLICE_PATIENCE_S))
 
     def close(self) -> None:
         self._end()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,21 +54,23 @@ class Figure:
     Attributes:
         name: of the transport. rate: messages per second. ratio: of the first transport's rate to this one's, paired
             by round; a ratio above 1 is in the first one's favour.
-        cpu_switches: context switches per message. system_calls: of the transport's own per message, where it counts.
+        switches: context switches per message. counters: of the transport's own, per message (sleeps and wake-ups are
+            its system calls); empty where it counts nothing.
         skipped: why nothing was measured, else empty. note: what a reader must know.
     """
 
     name: str
     rate: Summary | None = None
     ratio: Summary | None = None
-    cpu_switches: float = 0.0
-    system_calls: float | None = None
+    switches: float = 0.0
+    counters: Mapping[str, float] = field(default_factory=dict)
     skipped: str = ""
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
             **self.__dict__,
+            "counters": dict(self.counters),
             "rate": None if self.rate is None else self.rate.to_json(),
             "ratio": None if self.ratio is None else self.ratio.to_json(),
         }
@@ -78,12 +80,14 @@ class Figure:
 class Cell:
     """Throughput of several transports under the same conditions."""
 
+    group: str
     on: str
     senders: int
     receivers: int
     size: int
     batch: int
     pinned: bool
+    capacity: int
     figures: tuple[Figure, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -99,7 +103,7 @@ class _Contestant:
     crew: Crew | None = None
     count: int = 0
     slices: list[Slice] = field(default_factory=list)
-    calls_before: int | None = None
+    before: dict[str, int] = field(default_factory=dict)
     skipped: str = ""
 
 
@@ -115,9 +119,14 @@ def throughput(
     slice_s: float = 0.05,
     pin: bool = True,
     capacity: int = _CAPACITY,
+    group: str = "",
     progress: Progress = lambda _: None,
 ) -> Cell:
     """Messages per second of each transport; those that cannot be used here are skipped with a word.
+
+    Args:
+        batch: messages per call. pin: workers to CPUs in turn. capacity: bytes of the channel, and of peers that ask.
+        group: which curve the cell belongs to.
 
     A first slice warms up and tells how many messages fill `slice_s`; then rounds in alternating order.
     """
@@ -129,7 +138,7 @@ def throughput(
                 one.crew = stack.enter_context(Crew([one.transport], on, senders, receivers, capacity, size, pin))
                 probe = one.crew.throughput(_PROBE_MESSAGES, batch)
                 one.count = max(int(one.crew.throughput(probe.messages, batch).rate * slice_s), _PROBE_MESSAGES)
-                one.calls_before = one.crew.system_calls()
+                one.before = one.crew.counters()
             except (Unavailable, Stuck, OSError) as error:
                 one.skipped = str(error)
         for number in range(rounds):
@@ -142,7 +151,7 @@ def throughput(
                 except Stuck as error:
                     one.skipped = str(error)
         figures = tuple(_figure(one, contestants[0]) for one in contestants)
-    return Cell(on, senders, receivers, size, batch, pin, figures)
+    return Cell(group, on, senders, receivers, size, batch, pin, capacity, figures)
 
 
 def _figure(one: _Contestant, first: _Contestant) -> Figure:
@@ -151,19 +160,13 @@ def _figure(one: _Contestant, first: _Contestant) -> Figure:
         return Figure(one.transport.name, skipped=one.skipped, note=note)
     rates = np.asarray([piece.rate for piece in one.slices])
     messages = sum(piece.messages for piece in one.slices)
-    calls_after = one.crew.system_calls()
-    calls = None
-    if calls_after is not None and one.calls_before is not None and _counts(one.transport):
-        calls = (calls_after - one.calls_before) / messages
+    after = one.crew.counters()
+    counters = {name: (total - one.before.get(name, 0)) / messages for name, total in after.items()}
     ratio = None
     if not first.skipped:
         ratio = summarize(np.asarray([piece.rate for piece in first.slices]) / rates)
     switches = sum(piece.switches for piece in one.slices) / messages
-    return Figure(one.transport.name, summarize(rates), ratio, switches, calls, note=note)
-
-
-def _counts(transport: Transport) -> bool:
-    return transport.name.startswith("channel")
+    return Figure(one.transport.name, summarize(rates), ratio, switches, counters, note=note)
 
 
 @dataclass(frozen=True)

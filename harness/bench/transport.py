@@ -37,14 +37,14 @@ class End:
     Attributes:
         send, receive: one message. send_many, receive_many: a batch (which may give fewer than asked for); None where
             the transport has none.
-        system_calls: how many this end has made, where it counts them.
+        counters: totals of the whole transport by name (retries, sleeps, ...), where it counts them.
     """
 
     send: Callable[[bytes], Any]
     receive: Callable[[], Any]
     send_many: Callable[[Sequence[bytes]], Any] | None = None
     receive_many: Callable[[int], Sequence[Any]] | None = None
-    system_calls: Callable[[], int] | None = None
+    counters: Callable[[], dict[str, int]] | None = None
 
 
 class Transport(Protocol):

@@ -79,7 +79,7 @@ def serve(control: Connection, ends: list[tuple[Transport, bool]], cpu: int | No
         except EOFError:
             return
         if command is None:
-            control.send(sum(end.system_calls() for end in opened[:1] if end.system_calls))
+            control.send(opened[0].counters() if opened[0].counters is not None else {})
             continue
         control.send(_obey(command, opened))
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass, field
 
-from channel import Channel, ChannelConfig
-from harness.bench.transport import End, Reach
+import numpy as np
 
-__all__ = ["ChannelTransport"]
+from channel import Channel, ChannelConfig, Counters, suggest_size
+from harness import _native
+from harness.bench.transport import End, Reach
+from harness.operation import NO_TIMEOUT, Kind
+from harness.program import OPERATION
+
+__all__ = ["ChannelTransport", "native_pair_ns"]
+
+_NATIVE_PAIRS = 50_000
 
 
 @dataclass
@@ -37,21 +45,32 @@ class ChannelTransport:
     def _end(self) -> End:
         if self._channel is None:
             raise ValueError("open() comes first")
-        channel = (
-            self._channel if self._channel.name == "" else Channel.connect(self._channel.name, self._channel.config)
-        )
+        channel = Channel.connect(self._channel.name, self._channel.config)
 
-        def system_calls() -> int:
-            return sum(
-                counters.sleeps + counters.wakeups
-                for participant in channel.state().participants
-                for counters in participant.counters.values()
-            )
+        def counters() -> dict[str, int]:
+            total = sum(channel.state().counters.values(), Counters())
+            return {name: getattr(total, name) for name in ("conflicts", "retries", "sleeps", "wakeups")}
 
-        return End(channel.write, channel.read, channel.write_many, channel.read_many, system_calls)
+        return End(channel.write, channel.read, channel.write_many, channel.read_many, counters)
 
     def close(self) -> None:
         if self._channel is not None:
             self._channel.unlink()
             self._channel.close()
             self._channel = None
+
+
+def native_pair_ns(size: int) -> float:
+    """ns of a write and a read of `size` bytes in a native script, one thread, nothing recorded."""
+    script = np.zeros(2 * _NATIVE_PAIRS, OPERATION)
+    script["timeout"], script["count"], script["size"] = NO_TIMEOUT, 1, size
+    script["kind"][0::2], script["kind"][1::2] = Kind.TRY_WRITE, Kind.TRY_READ
+    capacity = max(1 << 16, 4 * (size + 64))
+    with (
+        mmap.mmap(-1, suggest_size(capacity, 2), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory,
+        Channel.create_in(memory, participants=2),
+    ):
+        attachment = _native.Attachment.buffer(memory)
+        taken = attachment.run_bare(script.tobytes(), ChannelConfig().policy()) / _NATIVE_PAIRS
+        del attachment  # it holds the memory
+    return taken
