@@ -1,0 +1,51 @@
+"""A row of a benchmark script: one figure, what it is held against, and whether it meets its target."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Row", "arguments", "publish", "row"]
+
+Row = dict[str, Any]
+
+
+def row(
+    name: str, value: float, unit: str, against: str = "", ratio: float | None = None, target: float | None = None
+) -> Row:
+    """A row; a target is a least ratio, and is met or not."""
+    met = None if ratio is None or target is None else ratio >= target
+    rounded = None if ratio is None else round(ratio, 2)
+    return {
+        "name": name,
+        "value": round(value, 3),
+        "unit": unit,
+        "against": against,
+        "ratio": rounded,
+        "target": target,
+        "met": met,
+    }
+
+
+def publish(rows: Sequence[Row], json_file: Path | None) -> None:
+    """Print rows, and write them where they are wanted."""
+    for one in rows:
+        text = f"{one['name']:<52} {one['value']:>9} {one['unit']:<8}"
+        if one["ratio"] is not None:
+            text += f" {one['ratio']:>7}x {one['against']}"
+        if one["target"] is not None:
+            text += f"   target {one['target']:g}: {'met' if one['met'] else 'MISSED'}"
+        print(text, flush=True)
+    if json_file is not None:
+        json_file.write_text(json.dumps(list(rows), indent=1) + "\n", encoding="utf-8")
+
+
+def arguments(description: str | None) -> argparse.Namespace:
+    """The options that all benchmark scripts have."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
+    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="rounds of each figure (default 9)")
+    return parser.parse_args()
