@@ -1,0 +1,44 @@
+"""The Hypothesis profiles of this project, and the one place where they are registered.
+
+``HYPOTHESIS_PROFILE`` chooses: ``dev`` (the default: few examples, remembers failures), ``ci`` (the same examples in
+every run) or ``stress`` (many, new ones every time). Deadlines per example are off, since one example may buy thousands
+of native executions; the number of examples is the budget.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+__all__ = ["PROFILES", "load_profile"]
+
+_SLOW_IS_FINE = (HealthCheck.too_slow,)
+
+PROFILES = {
+    "dev": settings(deadline=None, max_examples=60, suppress_health_check=_SLOW_IS_FINE),
+    "ci": settings(
+        deadline=None,
+        max_examples=150,
+        derandomize=True,
+        database=None,
+        print_blob=True,
+        suppress_health_check=_SLOW_IS_FINE,
+    ),
+    "stress": settings(deadline=None, max_examples=2_000, print_blob=True, suppress_health_check=_SLOW_IS_FINE),
+}
+
+
+def load_profile() -> str:
+    """Register the profiles, load the one that ``HYPOTHESIS_PROFILE`` names, and return its name.
+
+    Raises:
+        ValueError: there is no such profile.
+    """
+    name = os.environ.get("HYPOTHESIS_PROFILE", "dev")
+    if name not in PROFILES:
+        raise ValueError(f"HYPOTHESIS_PROFILE is one of {', '.join(PROFILES)}; got {name!r}")
+    for known, profile in PROFILES.items():
+        settings.register_profile(known, profile)
+    settings.load_profile(name)
+    return name

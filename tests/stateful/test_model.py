@@ -1,0 +1,71 @@
+"""The channel against the sequential specification; and each sequential planted bug against it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+
+import channel
+from harness.mutants import parse
+from harness.stateful.machine import NAME_PREFIX, machine_of, run_machine
+from harness.systems.channel import planted_class
+
+SEQUENTIAL_MUTANTS = (
+    "doubled-message:4",
+    "dropped-message:4",
+    "torn-payload:4",
+    "skip-any",
+    "overfull",
+    "no-terminator",
+)
+FOUND_WITHIN_S = 10.0
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    yield
+    assert not list(Path("/dev/shm").glob(f"{NAME_PREFIX}*"))
+
+
+def test_model() -> None:
+    chosen = settings(settings.default, stateful_step_count=40)
+    executed = run_machine(machine_of(channel.Channel, channel), chosen)
+    assert executed >= chosen.max_examples
+
+
+@pytest.mark.parametrize("spec", SEQUENTIAL_MUTANTS)
+def test_the_model_convicts_planted_bugs(spec: str) -> None:
+    """Found, not shrunk: tests/quality looks at what comes out of shrinking."""
+    machine = machine_of(planted_class(parse(spec)), channel)
+    chosen = settings(
+        max_examples=3_000, stateful_step_count=40, database=None, derandomize=True, phases=[Phase.generate]
+    )
+    began = time.monotonic()
+    with pytest.raises((AssertionError, channel.ChannelError, ExceptionGroup)):
+        run_machine(machine, chosen)
+    # a budget of the search, an order of magnitude above what it takes: not a measurement
+    assert time.monotonic() - began < FOUND_WITHIN_S
+
+
+class HastyChannel(channel.Channel):
+    """Reports a read's time-out at half its time."""
+
+    def read(self, timeout: float | None = None) -> channel.Entry:
+        return super().read(None if timeout is None else timeout / 2)
+
+
+def test_the_model_convicts_a_time_out_that_comes_early() -> None:
+    chosen = settings(max_examples=3_000, database=None, derandomize=True, phases=[Phase.generate])
+    with pytest.raises(AssertionError, match=r"a time-out of \d ms was reported after"):
+        run_machine(machine_of(HastyChannel, channel), chosen)
+
+
+def test_a_planted_class_without_its_bug_passes() -> None:
+    """The conviction is of the bug, not of the class: one that strikes too rarely to matter is not convicted."""
+    machine = machine_of(planted_class(parse("torn-payload:999999999")), channel)
+    chosen = settings(max_examples=20, stateful_step_count=40, database=None, derandomize=True)
+    assert run_machine(machine, chosen) >= 20
