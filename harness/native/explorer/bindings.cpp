@@ -59,6 +59,7 @@ struct Result {
     std::vector<Found> failures;
     std::set<std::string> graphs;
     std::uint64_t repeated = 0;  // complete graphs that had been seen before
+    std::array<int, max_workers> longest{};  // accesses of each worker, at most
 };
 
 const char* fault_name(Fault fault) {
@@ -83,11 +84,13 @@ Result explore(Subject& subject, ExhaustiveOptions options, bool graphs) {
     Exhaustive driver(*subject.program, options);
     const int workers = static_cast<int>(subject.program->workers.size());
     const std::string program = fingerprint(subject.identity);
-    if (graphs) {
-        driver.on_complete = [&](const Graph& graph) {
-            if (!result.graphs.insert(describe(graph, workers)).second) ++result.repeated;
-        };
-    }
+    driver.on_complete = [&](const Graph& graph) {
+        for (int worker = 0; worker < workers; ++worker) {
+            int& longest = result.longest[static_cast<unsigned>(worker)];
+            longest = std::max(longest, graph.size(worker));
+        }
+        if (graphs && !result.graphs.insert(describe(graph, workers)).second) ++result.repeated;
+    };
     if (subject.channel) driver.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
     driver.on_failure = [&](const Graph& graph) {
         const Failure& failure = driver.failures().back();
@@ -203,6 +206,38 @@ Subject vyukov_queue(int workers, int operations, const std::string& weakened) {
     return {std::move(program), "vyukov queue " + std::to_string(workers) + "x" + std::to_string(operations) + " " + weakened, nullptr};
 }
 
+// One access of a replayed execution.
+struct Traced {
+    int worker;
+    int index;
+    std::string kind;  // read, write, fence, choice
+    std::string order;
+    std::string location;
+    Word value;
+    bool exclusive;
+    std::optional<std::pair<int, int>> source;  // of a read: worker and index of the store
+    int stale;  // how many newer stores there were
+    std::string file;
+    unsigned line;
+};
+
+const char* const order_names[] = {"plain", "relaxed", "acquire", "release", "acq_rel", "seq_cst"};
+
+Traced traced(const Graph& graph, const Program& program, EventId id, const Operation& operation) {
+    static constexpr std::array<const char*, 4> kinds{"read", "write", "fence", "choice"};
+    const Event& event = graph[id];
+    Traced step{id.worker, id.index, kinds[static_cast<std::size_t>(event.kind)], order_names[static_cast<std::size_t>(event.order)], {}, event.value,
+                event.exclusive || event.updates(), std::nullopt, 0, operation.where.file_name(), operation.where.line()};
+    if (event.location != no_location) step.location = program.name(event.location);
+    if (event.is_read()) {
+        step.stale = graph.newest(event.location) - graph.position(event.source);
+        if (!event.source.is_initial()) step.source = {event.source.worker, event.source.index};
+    } else if (event.is_write()) {
+        step.stale = graph.newest(event.location) - event.position;
+    }
+    return step;
+}
+
 using RawCall = std::tuple<std::uint8_t, ipc::u64, std::uint32_t, ipc::Nanoseconds>;  // kind, value, size, time-out
 
 Subject channel(ipc::u64 capacity, const std::vector<std::vector<RawCall>>& scripts, const std::string& mutant,
@@ -263,6 +298,19 @@ NB_MODULE(_explorer, module) {
         .def_ro("worker", &Found::worker)
         .def_ro("schedule", &Found::schedule, "Replays it.");
 
+    nb::class_<Traced>(module, "Step", "One access of a replayed execution.")
+        .def_ro("worker", &Traced::worker)
+        .def_ro("index", &Traced::index)
+        .def_ro("kind", &Traced::kind, "read, write, fence or choice.")
+        .def_ro("order", &Traced::order)
+        .def_ro("location", &Traced::location)
+        .def_ro("value", &Traced::value)
+        .def_ro("exclusive", &Traced::exclusive, "Half of a read-modify-write that succeeds.")
+        .def_ro("source", &Traced::source, "Of a read: worker and index of the store, or None for the initial one.")
+        .def_ro("stale", &Traced::stale, "How many newer stores there were.")
+        .def_ro("file", &Traced::file)
+        .def_ro("line", &Traced::line);
+
     nb::class_<Result>(module, "Result", "What an exploration saw.")
         .def_prop_ro("complete", [](const Result& result) { return result.counts.complete; }, "Executions in which every worker finished.")
         .def_prop_ro("cut", [](const Result& result) { return result.counts.cut; }, "Executions in which a worker waits for what it could have read.")
@@ -271,6 +319,8 @@ NB_MODULE(_explorer, module) {
         .def_prop_ro("runs", [](const Result& result) { return result.counts.runs; })
         .def_prop_ro("events", [](const Result& result) { return result.counts.events; })
         .def_prop_ro("exhausted", [](const Result& result) { return result.counts.exhausted; }, "Nothing is left to explore.")
+        .def_prop_ro("longest", [](const Result& result) { return std::vector<int>(result.longest.begin(), result.longest.end()); },
+                     "Accesses of each worker, in the longest of its executions.")
         .def_ro("seconds", &Result::seconds)
         .def_ro("failures", &Result::failures)
         .def_ro("graphs", &Result::graphs, "Complete graphs as text, if asked for.")
@@ -310,6 +360,22 @@ NB_MODULE(_explorer, module) {
         },
         "subject"_a, "strategy"_a, "seed"_a, "executions"_a, "model"_a = "rc11", "spurious_failures"_a = 1,
         "stop_at_failure"_a = true, "graphs"_a = false, "Random executions.");
+    module.def(
+        "trace",
+        [](Subject& subject, const std::string& schedule, const std::string& model) {
+            const std::lock_guard lock(exploring);
+            WalkOptions options;
+            options.model = model_of(model);
+            Scripted strategy(decode(schedule, fingerprint(subject.identity)));
+            Walk walk(*subject.program, options);
+            std::vector<Traced> steps;
+            walk.on_event = [&](EventId id, const Operation& operation) { steps.push_back(traced(walk.graph(), *subject.program, id, operation)); };
+            if (subject.channel) walk.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
+            std::optional<Found> failure;
+            if (walk.run(strategy) == End::failed) failure = found(walk.failures().front(), schedule);
+            return std::tuple(steps, failure);
+        },
+        "subject"_a, "schedule"_a, "model"_a = "rc11", "One execution again, access by access, and its failure if it has one.");
     module.def(
         "replay",
         [](Subject& subject, const std::string& schedule, const std::string& model) {

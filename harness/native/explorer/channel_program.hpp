@@ -5,8 +5,15 @@
 // last access happens before the point where the other began), and then the calls of one reader who comes after
 // everybody and drains the channel: what a write published and nobody took must still be there, once. Every distinct
 // history is judged once (fifo_search.hpp).
+//
+// Weak memory has no one instant at which a worker that only looked was right: after A published and B removed, A may
+// still be told FULL and B EMPTY, each by an old store that nothing forbids it to read (store buffering). So what is asked
+// is that the calls that changed the channel have an order that explains them together with all that any one worker was
+// told. Only where that fails is an answer wrong under every interleaving.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -67,7 +74,7 @@ public:
         drain(graph);
         std::string key(reinterpret_cast<const char*>(calls_.data()), calls_.size() * sizeof(Call));
         if (!judged_.insert(std::move(key)).second) return std::nullopt;
-        if (search_.explains(calls_)) return std::nullopt;
+        if (explained()) return std::nullopt;
         return "no order of the calls on a FIFO explains their answers: " + text();
     }
 
@@ -144,6 +151,7 @@ private:
         ipc::Status status = ipc::Status::corrupted;
         const ipc::Nanoseconds now = channel.memory().now();
         const ipc::Nanoseconds deadline = operation.timeout == harness::kNoTimeout ? ipc::never : now + operation.timeout;
+        block_->clock(call.worker).deadline = deadline;
         const std::span<const std::byte> message(buffer.data(), operation.size);
         if (harness::writes(operation.kind)) harness::fill_payload(buffer.data(), operation.size, operation.value);
         switch (operation.kind) {
@@ -155,6 +163,10 @@ private:
             case Kind::skip: status = channel.skip(call.target, id, effort); break;
             case Kind::skip_force: status = channel.skip_force(id, effort); break;
             default: break;
+        }
+        if (status == ipc::Status::timeout && channel.memory().now() < deadline) {
+            Machine::running()->fail(Fault::history, "a time-out " + std::to_string(deadline - channel.memory().now()) + " ns before its deadline",
+                                     std::source_location::current());
         }
         if (status == ipc::Status::ok || status == ipc::Status::mismatch) call.id = id;
         if (status == ipc::Status::ok && harness::carries_payload(operation.kind)) {
@@ -190,6 +202,44 @@ private:
                 }
             }
         }
+    }
+
+    // Did the call leave the channel as it was?
+    static bool only_looked(const Call& call) {
+        return call.kind == harness::Kind::peek || (call.status != static_cast<std::uint8_t>(ipc::Status::ok) && call.status != harness::kPending);
+    }
+
+    // One order for each worker's view: what changed the channel, and what that worker was told besides.
+    bool explained() {
+        const std::size_t afterwards = logs_.size();
+        bool looked = false;
+        for (std::size_t worker = 0; worker < afterwards; ++worker) {
+            const auto of_worker = [worker](const Call& call) { return call.worker == worker && only_looked(call); };
+            if (std::none_of(calls_.begin(), calls_.end(), of_worker)) continue;
+            looked = true;
+            if (!search_.explains(seen_by(worker))) return false;
+        }
+        return looked || search_.explains(calls_);
+    }
+    const std::vector<Call>& seen_by(std::size_t worker) {
+        view_.clear();
+        std::array<std::uint32_t, max_calls> renamed{};
+        for (std::size_t at = 0; at < calls_.size(); ++at) {
+            const Call& call = calls_[at];
+            if (only_looked(call) && call.worker != worker && call.worker != logs_.size()) continue;
+            renamed[at] = std::uint32_t{1} << view_.size();
+            Call kept = call;
+            kept.before = 0;
+            view_.push_back(kept);
+        }
+        for (std::size_t at = 0; at < calls_.size(); ++at) {
+            if (renamed[at] == 0) continue;
+            std::uint32_t& before = view_[static_cast<std::size_t>(std::countr_zero(renamed[at]))].before;
+            for (std::size_t other = 0; other < calls_.size(); ++other) {
+                if ((calls_[at].before >> other & 1) != 0) before |= renamed[other];
+            }
+        }
+        return view_;
     }
 
     void drain(const Graph& graph) {
@@ -241,6 +291,7 @@ private:
     std::unique_ptr<SimBlock> block_;
     std::vector<Log> logs_;
     std::vector<Call> calls_;
+    std::vector<Call> view_;
     std::vector<int> ends_;
     FifoSearch search_;
     std::unordered_set<std::string> judged_;

@@ -1,10 +1,10 @@
 // Schedules: an execution as the list of its steps, as a short string, and back.
 //
-//     explore1:5c0ffee1:A3~1B4A
+//     explore1:5c0ffee1:A3~1.2B4A
 //
 // is version 1, the fingerprint of the program that it belongs to, and the steps: a letter says which worker goes on, a
-// number how many steps it makes with the ordinary choice (the newest store), ~n one step with choice n. A letter
-// alone is one step. Where the string ends, the leftmost worker goes on.
+// number how many steps it makes with the ordinary choice (the newest store), ~n one step with choice n; a dot parts two
+// numbers. A letter alone is one step. Where the string ends, the leftmost worker goes on.
 #pragma once
 
 #include <algorithm>
@@ -41,7 +41,10 @@ inline std::string encode(const std::vector<Step>& steps, std::string_view progr
             for (; at < steps.size() && steps[at].worker == worker && steps[at].choice == 0; ++at) ++ordinary;
             const bool alone = ordinary == 1 && text.back() == static_cast<char>('A' + worker) &&
                                (at == steps.size() || steps[at].worker != worker);
-            if (ordinary > 0 && !alone) text += std::to_string(ordinary);
+            if (ordinary > 0 && !alone) {
+                if (text.back() >= '0' && text.back() <= '9') text += '.';
+                text += std::to_string(ordinary);
+            }
             for (; at < steps.size() && steps[at].worker == worker && steps[at].choice != 0; ++at) {
                 text += '~' + std::to_string(steps[at].choice);
             }
@@ -81,6 +84,8 @@ inline std::vector<Step> decode(std::string_view text, std::string_view program)
             if (text.empty() || (text.front() >= 'A' && text.front() <= 'Z')) steps.push_back({worker, 0});
         } else if (worker < 0) {
             throw ScheduleError("the steps of the schedule '" + whole + "' do not begin with a worker, A to H");
+        } else if (next == '.' && text.size() > 1) {
+            text.remove_prefix(1);
         } else if (next == '~') {
             text.remove_prefix(1);
             steps.push_back({worker, number()});

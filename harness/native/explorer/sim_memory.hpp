@@ -8,12 +8,13 @@
 // - futex: the kernel compares and goes to sleep under a lock that a waker takes, too. A location counts the wake-ups; a
 //   sleeper has read the count before it compared, and sleeps until it changes. So a wake-up that nobody sends, or that
 //   is sent before the comparison, is missed as it really is.
-// - time: a clock for each worker that moves when it sleeps. Whether a sleep with a deadline ends by it is a choice.
+// - time: a clock for each worker that moves when it sleeps. Whether a wait with a deadline ends by it is a choice.
 // - death: a worker planned to be killed stores to a location of its own and stops; alive() reads it. The kernel lets
 //   nobody see a lock released before all that its holder stored, so that store releases and that read acquires.
 // - suspicion: a worker that waits for an owner may choose, once, to let enough time pass to ask whether it is alive.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string>
@@ -63,6 +64,7 @@ public:
     // Of the current worker, as it has been told by its reads and choices so far.
     struct Clock {
         ipc::Nanoseconds now = 0;
+        ipc::Nanoseconds deadline = ipc::never;  // of the call that it is in
         bool suspected = false;
     };
     Clock& clock(int worker) { return clocks_[static_cast<unsigned>(worker)]; }
@@ -150,11 +152,19 @@ public:
     void delay(Nanoseconds time) { clock().now += time; }
     void pause(Where where = Where::current()) {
         Machine& here = *Machine::running();
-        if (block_->kills_anybody() && !clock().suspected && here.in_round() && here.choose(2, where) == 1) {
-            clock().suspected = true;
-            clock().now += long_enough;
-            here.begin_round();
-            return;
+        SimBlock::Clock& mine = clock();
+        if (here.in_round()) {
+            if (block_->kills_anybody() && !mine.suspected && here.choose(2, where) == 1) {
+                mine.suspected = true;
+                mine.now += long_enough;
+                here.begin_round();
+                return;
+            }
+            if (mine.deadline < endless && here.choose(2, where) == 1) {
+                mine.now = std::max(mine.now + long_enough, mine.deadline);
+                here.begin_round();
+                return;
+            }
         }
         here.pause(where);
     }
@@ -162,7 +172,7 @@ public:
     static constexpr Nanoseconds endless = ipc::never / 2;  // a deadline so late does not come
 
 private:
-    static constexpr Nanoseconds long_enough = 1'000'000;  // to suspect an owner
+    static constexpr Nanoseconds long_enough = 2'000'000;  // to suspect an owner, and for a late call to give up
 
     SimBlock::Clock& clock() { return block_->clock(Machine::running()->current()); }
 
