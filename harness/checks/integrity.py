@@ -1,0 +1,100 @@
+"""Is every message delivered once, whole, and only if it was written?"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from harness.checks.model import NEVER, NOT, Ints, Model, intact, model_of
+from harness.history import History
+from harness.operation import Kind, Status
+from harness.verdict import Verdict, Witness
+
+__all__ = ["check_integrity"]
+
+PROPERTY = "integrity"
+_PAYLOADS = [Kind.READ.value, Kind.TRY_READ.value, Kind.READ_MANY.value, Kind.PEEK.value]
+_SKIPS = [Kind.SKIP.value, Kind.SKIP_FORCE.value]
+
+
+def check_integrity(history: History, *, drained: bool, model: Model | None = None) -> Verdict:
+    """Look at every message by itself.
+
+    Rules: *torn*: a payload is not bit for bit what its identity says, or has another size than was written;
+    *invented*: a message came out that nobody wrote; *skipped-and-delivered*, *duplicated*: it came out twice; *lost*:
+    its write returned, the channel was drained, and it never came out (more often than pending removals can explain).
+
+    Args:
+        history: to judge.
+        drained: was the channel seen empty at the end? Else messages that remain are not lost.
+        model: ``model_of(history)``, where the caller has it already.
+    """
+    model = model or model_of(history)
+    rows = history.operations
+    ok = rows["status"] == Status.OK.value
+    payload_rows = np.flatnonzero(np.isin(rows["kind"], _PAYLOADS) & ok)
+    assertions = _assertions(model, payload_rows, drained)
+
+    torn = payload_rows[~intact(history)[payload_rows]]
+    if len(torn):
+        return _failed("torn", "a payload is not what its writer wrote, bit for bit", torn[:1], assertions)
+
+    unknown = np.flatnonzero(model.write_row == NOT)
+    if len(unknown):
+        of_unknown = np.concatenate([model.removal_row[unknown], model.peeks.row[np.isin(model.peeks.value, unknown)]])
+        return _failed(
+            "invented", "a message came out that nobody wrote", of_unknown[of_unknown != NOT][:1], assertions
+        )
+
+    removed = np.flatnonzero(model.removal_row != NOT)
+    resized = removed[rows["size"][model.removal_row[removed]] != rows["size"][model.write_row[removed]]]
+    if len(resized):
+        pair = np.array([model.write_row[resized[0]], model.removal_row[resized[0]]])
+        return _failed("torn", "a message came out with another size than it was written with", pair, assertions)
+
+    if len(model.extra_removals):
+        row = int(model.extra_removals[0])
+        value = int(np.flatnonzero(rows["value"][model.write_row] == rows["value"][row])[0])
+        trio = np.array([model.write_row[value], model.removal_row[value], row])
+        kinds = np.isin(rows["kind"][trio[1:]], _SKIPS)
+        mixed = kinds.any() and not kinds.all()
+        rule = "skipped-and-delivered" if mixed else "duplicated"
+        return _failed(
+            rule,
+            "one message was both skipped and delivered" if mixed else "one message came out twice",
+            trio,
+            assertions,
+        )
+
+    if drained:
+        missing = np.flatnonzero((model.removal_row == NOT) & (model.write_ret != NEVER))
+        taken = np.isin(missing, model.pending_skips[0])
+        unexplained = missing[~taken]
+        if len(unexplained) > len(model.anonymous):
+            sentence = f"{len(unexplained):,} messages were written and never came out"
+            if len(model.anonymous):
+                sentence += f"; {len(model.anonymous):,} pending removals explain as many of them at most"
+            return _failed("lost", sentence, model.write_row[unexplained][:3], assertions)
+    return Verdict.passed(PROPERTY, f"{model.count:,} messages, each once and whole", assertions)
+
+
+def _failed(rule: str, sentence: str, rows: Ints, assertions: dict[str, int]) -> Verdict:
+    witness = Witness(f"{rule}: {sentence}", tuple(int(row) for row in rows))
+    return Verdict.failed(PROPERTY, rule, witness, assertions)
+
+
+def _assertions(model: Model, payload_rows: Ints, drained: bool) -> dict[str, int]:
+    kinds = model.history.operations["kind"]
+
+    def by_kind(prefix: str, rows: Ints) -> dict[str, int]:
+        counted = Counter(kinds[rows[rows != NOT]].tolist())
+        return {f"{prefix} {Kind(kind).name.lower()}": count for kind, count in counted.items()}
+
+    written = model.write_row[model.write_row != NOT]
+    return {
+        **by_kind("payload intact in", payload_rows),
+        **by_kind("written before, and with that size:", model.removal_row),
+        **by_kind("not duplicated:", model.removal_row),
+        **(by_kind("not lost:", written) if drained else {}),
+    }
