@@ -174,3 +174,8 @@ class Crew(Protocol):
     def dismiss(self) -> dict[int, str]:
         """Wait for workers that were told to stop, end those that can be ended; messages of those that failed."""
         ...
+
+
+def has_ended(run: _native.Run, worker: int) -> bool:
+    """Did the worker say that it is over, whether its script is or not?"""
+    return _native.PHASES[run.worker(worker)[0]] in ("finished", "cut")

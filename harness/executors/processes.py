@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import _native
-from harness.executors.execution import Crew, Death, Execution, ExecutorError, Options
+from harness.executors.execution import Crew, Death, Execution, ExecutorError, Options, has_ended
 from harness.executors.run import execute
 from harness.program import Program
 from harness.worker.child import DISTURB
@@ -41,8 +41,10 @@ class ProcessCrew(Crew):
 
     def __init__(self) -> None:
         self._children: list[_Child] = []
+        self._run: _native.Run | None = None
 
     def launch(self, program: Program, options: Options, address: Any, run: _native.Run, give_up: int) -> None:
+        self._run = run
         job: dict[str, Any] = {"run": run.fd, "parent": os.getpid(), "give_up": give_up}
         if options.mode == "native":
             target = options.system.native(address)
@@ -66,13 +68,23 @@ class ProcessCrew(Crew):
         self._children[worker].kill()
 
     def dismiss(self) -> dict[int, str]:
-        for patience, next_step in ((_END_PATIENCE_S, _Child.disturb), (_EXIT_PATIENCE_S, _Child.kill)):
-            give_up = time.monotonic() + patience
-            for child in self._children:
-                child.wait(max(0.0, give_up - time.monotonic()))
-            for child in self._children:
-                next_step(child)
-        return {child.number: child.last_words for child in self._children if child.reap() not in (0, -signal.SIGKILL)}
+        self._wait(_END_PATIENCE_S)
+        for child in self._children:
+            if self._run is not None and not has_ended(self._run, child.number):
+                child.disturb()
+        self._wait(_EXIT_PATIENCE_S)
+        messages = {}
+        for child in self._children:
+            child.kill()
+            if child.reap() not in (0, -signal.SIGKILL, -DISTURB):
+                messages[child.number] = child.last_words
+            child.close()
+        return messages
+
+    def _wait(self, seconds: float) -> None:
+        give_up = time.monotonic() + seconds
+        for child in self._children:
+            child.wait(max(0.0, give_up - time.monotonic()))
 
 
 class _Child:
@@ -126,7 +138,8 @@ class _Child:
     def reap(self) -> int:
         return self._process.wait(_EXIT_PATIENCE_S)
 
-    def __del__(self) -> None:
+    def close(self) -> None:
+        """Forget what it said; after `reap`."""
         os.close(self._stderr)
 
 

@@ -21,6 +21,7 @@ from harness.executors.execution import (
     Options,
     Progress,
     Unfinished,
+    has_ended,
 )
 from harness.executors.resolve import resolve_skips
 from harness.history import INTACT, OPERATION_RECORD, PENDING_RETURN, History
@@ -193,7 +194,7 @@ class _Session:
             run.await_end(ended, min([now + _SLICE_NS, *(at for at, _ in kills[:1])]))
 
     def _is_over(self, number: int) -> bool:
-        return number in self._dead or _native.PHASES[self._run.worker(number)[0]] in ("finished", "cut")
+        return number in self._dead or has_ended(self._run, number)
 
     def _note_dead(self) -> None:
         planned = {kill.worker for kill in self._options.kill}

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from harness import _native, mutants
-from harness.executors.execution import Crew, Death, Execution, ExecutorError, Options
+from harness.executors.execution import Crew, Death, Execution, ExecutorError, Options, has_ended
 from harness.executors.run import execute
 from harness.program import Program
 from harness.worker.api_script import run_script
@@ -63,7 +63,7 @@ class ThreadCrew(Crew):
             start(number)
         except BaseException:
             self._failures[number] = traceback.format_exc().strip()
-            if _native.PHASES[run.worker(number)[0]] not in ("finished", "cut"):
+            if not has_ended(run, number):
                 run.end(number, _ERROR)
 
     def gone(self) -> Iterable[Death]:
