@@ -350,6 +350,18 @@ NB_MODULE(_native, module) {
                nb::arg("times"), "ns that reading the clock takes, with the fence behind it.");
     module.def("script_layout", &script_layout, "Fields of a script's operation: name to (offset, size).");
     module.def("record_layout", &record_layout, "Fields of a record: name to (offset, size).");
+    nb::dict kinds, statuses;
+#define KIND(name) kinds[#name] = static_cast<unsigned>(Kind::name)
+    KIND(write), KIND(try_write), KIND(read), KIND(try_read), KIND(peek), KIND(skip), KIND(skip_force);
+    KIND(write_many), KIND(read_many);
+#undef KIND
+#define STATUS(name) statuses[#name] = static_cast<unsigned>(ipc::Status::name)
+    STATUS(ok), STATUS(full), STATUS(empty), STATUS(timeout), STATUS(mismatch), STATUS(too_large);
+    STATUS(retry_limit), STATUS(closed), STATUS(corrupted);
+#undef STATUS
+    statuses["pending"] = static_cast<unsigned>(kPending);
+    module.attr("KINDS") = kinds;
+    module.attr("STATUSES") = statuses;
     module.attr("SCRIPT_BYTES") = sizeof(ScriptOperation);
     module.attr("RECORD_BYTES") = sizeof(OperationRecord);
 }

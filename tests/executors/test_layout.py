@@ -57,3 +57,8 @@ def test_scripts_are_read_back() -> None:
 
 def test_intact_flag_is_the_history_s() -> None:
     assert api_script._INTACT == INTACT
+
+
+def test_kinds_and_statuses_have_one_numbering() -> None:
+    assert {kind.name.lower(): kind.value for kind in Kind} == _native.KINDS
+    assert {status.name.lower(): status.value for status in Status} == _native.STATUSES
