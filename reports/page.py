@@ -1,0 +1,206 @@
+"""The page: one self-contained HTML file, read from the verdict downwards.
+
+No request leaves it (the content security policy forbids all of them), and it is bounded: whatever can grow with the
+number of runs is cut at a stated number, and says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from harness.record import Failure, RunRecord
+from harness.verdict import Outcome
+from reports.plots import performance
+from reports.results import assertions, label, overall
+from reports.sections import sections
+
+__all__ = ["MOST_BYTES", "render"]
+
+MOST_BYTES = 5_000_000
+MOST_RUNS, MOST_FAILURES, MOST_WITNESS, MOST_WORDS = 200, 50, 60, 4_000
+EXECUTORS = ("threads", "processes", "explored")
+
+_FOLDER = Path(__file__).parent / "templates"
+_MARKS = {Outcome.PASS: "✔", Outcome.FAIL: "✘", Outcome.INCONCLUSIVE: "?"}
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A scenario and its runs by executor; an executor without runs has an empty list."""
+
+    scenario: str
+    title: str
+    cells: dict[str, list[_Run]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Run:
+    record: RunRecord
+    anchor: str
+
+    @property
+    def mark(self) -> str:
+        return _MARKS[self.record.outcome]
+
+    @property
+    def assertions(self) -> int:
+        return sum(self.record.assertions.values())
+
+    @property
+    def rate(self) -> float | None:
+        metrics = self.record.metrics
+        return metrics.operations / metrics.seconds if metrics and metrics.seconds else None
+
+    @property
+    def slowest(self) -> tuple[str, float] | None:
+        """The kind of operation with the highest p99, and that."""
+        if self.record.metrics is None:
+            return None
+        found = [
+            (dict(summary.percentiles).get(99.0, 0.0), kind) for kind, summary in self.record.metrics.latency.items()
+        ]
+        return (max(found)[1], max(found)[0]) if found else None
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A failure, cut to what a page can bear."""
+
+    run: _Run
+    failure: Failure
+    anchor: str
+
+    @property
+    def operations(self) -> Sequence[str]:
+        return [line[:MOST_WORDS] for line in self.failure.operations[:MOST_WITNESS]]
+
+    @property
+    def hidden(self) -> int:
+        return len(self.failure.operations) - len(self.operations)
+
+    @property
+    def last_words(self) -> str:
+        return self.failure.last_words[-MOST_WORDS:]
+
+
+def render(records: Sequence[RunRecord]) -> str:
+    """The HTML of the report."""
+    outcome, reason = overall(records)
+    style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    runs = [_Run(record, f"run-{number}") for number, record in enumerate(records)]
+    shown = sorted(runs, key=lambda run: list(_MARKS).index(run.record.outcome) == 0)[:MOST_RUNS]
+    shown = [run for run in runs if run in shown]
+    failures = [
+        _Shown(run, failure, f"failure-{run.anchor[4:]}-{number}")
+        for run in runs
+        for number, failure in enumerate(run.record.failures)
+    ]
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        outcome=outcome.value,
+        mark=_MARKS[outcome],
+        reason=reason[:MOST_WORDS],
+        style=style,
+        script=script,
+        script_hash=_hash(script),
+        runs=shown,
+        runs_hidden=len(runs) - len(shown),
+        rows=_rows(shown),
+        executors=EXECUTORS,
+        failures=failures[:MOST_FAILURES],
+        failures_hidden=max(0, len(failures) - MOST_FAILURES),
+        assertions=sorted(assertions(records).items()),
+        plots=list(performance(records)),
+        sections=sections(records),
+        environment=_environment_table(records),
+        commit=_first(records, "commit"),
+        started=min((record.started for record in records if record.started), default=""),
+        duration=sum(record.duration for record in records),
+        operations=sum(record.metrics.operations for record in records if record.metrics),
+        commands=list(dict.fromkeys(record.command for record in records if record.command))[:20],
+    )
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"count": _count, "time": _time, "label": label, "mark": _MARKS.__getitem__}
+    return environment
+
+
+def _rows(runs: Sequence[_Run]) -> list[_Row]:
+    rows: dict[str, _Row] = {}
+    for run in runs:
+        record = run.record
+        if record.kind not in ("stress", "explore"):
+            continue
+        title = str(record.details.get("title", ""))
+        row = rows.setdefault(record.scenario, _Row(record.scenario, title, {name: [] for name in EXECUTORS}))
+        row.cells.setdefault(record.executor, []).append(run)
+    return list(rows.values())
+
+
+def _first(records: Sequence[RunRecord], name: str) -> str:
+    return next((str(record.environment[name]) for record in records if record.environment.get(name)), "")
+
+
+def _environment_table(records: Sequence[RunRecord]) -> list[tuple[str, list[str]]]:
+    """Each fact with its values over all runs: usually one; where runs differ, all of them (loads: the range)."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        for name, content in _flat(record.environment):
+            values = found.setdefault(name, [])
+            if content not in values:
+                values.append(content)
+    for name in ("load before", "load"):
+        if name in found:
+            numbers = sorted(float(value) for value in found[name])
+            found[name] = [f"{numbers[0]:g} to {numbers[-1]:g}" if len(numbers) > 1 else f"{numbers[0]:g}"]
+    if "load" in found:
+        found["load after"] = found.pop("load")
+    found["seed"] = list(dict.fromkeys(str(record.seed) for record in records))
+    return [(name, values[:12]) for name, values in found.items()]
+
+
+def _flat(values: Any) -> list[tuple[str, str]]:
+    flat = []
+    for name, content in values.items():
+        if isinstance(content, dict):
+            flat.append((name, ", ".join(f"{key} {value}" for key, value in content.items())))
+        elif name == "memory_bytes":
+            flat.append(("memory", f"{content / 2**30:.1f} GiB"))
+        else:
+            flat.append((name.replace("_", " "), str(content)))
+    return flat
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _count(value: float) -> str:
+    """1,234; 12.3 k; 1.23 M."""
+    for unit, sign in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= unit:
+            scale = 1e3 if sign == "k" else unit
+            return f"{value / scale:.3g} {sign}"
+    return f"{value:,.0f}"
+
+
+def _time(nanoseconds: float) -> str:
+    for unit, sign in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
+        if nanoseconds >= unit:
+            return f"{nanoseconds / unit:.3g} {sign}"
+    return f"{nanoseconds:.0f} ns"

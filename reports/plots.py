@@ -1,0 +1,273 @@
+"""The figures of the performance section, by matplotlib.
+
+A figure shows a panel per scenario and executor; modes differ in the dash, kinds of operation in colour and marker, so
+that colour is never the only sign.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.record import Metrics, RunRecord
+from reports.figure import INK, MOST_MARKS, SERIES, STYLE, to_svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Plot", "gate_ratios", "performance"]
+
+MOST_PANELS = 12
+_KINDS = (
+    "write",
+    "try_write",
+    "write_many",
+    "read",
+    "try_read",
+    "read_many",
+    "peek",
+    "skip",
+    "skip_force",
+)
+_MARKERS = "osD^vP*Xh"
+_DASHES = {"native": "-", "api": (0, (4, 2))}
+_COLUMNS = 2
+
+Panel = tuple[str, list[RunRecord]]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """An SVG element, with what it shows in words."""
+
+    title: str
+    caption: str
+    svg: str
+
+
+def performance(records: Sequence[RunRecord]) -> Iterator[Plot]:
+    """Throughput, latency, retries and back-off of the runs that measured them."""
+    measured = [record for record in records if record.metrics is not None and record.metrics.operations]
+    if not measured:
+        return
+    panels = _panels(measured)
+    left_out = ""
+    if len(panels) > MOST_PANELS:
+        left_out = f" Drawn: the first {MOST_PANELS} of {len(panels)}; results.json has all."
+        panels = panels[:MOST_PANELS]
+    drawings: list[tuple[str, str, str, Callable[[Axes, RunRecord, Metrics], None]]] = [
+        (
+            "throughput",
+            "Throughput over time",
+            "Operations that returned per second, in slices of the run; solid: native scripts, dashed: Python API.",
+            _throughput,
+        ),
+        (
+            "latency",
+            "Latency percentiles",
+            "Time from call to return, on an axis of nines; waiting for a message or for space is part of it.",
+            _latency,
+        ),
+        (
+            "retries",
+            "Retry histograms",
+            "How many operations needed so many retries; counts on a log axis, powers of two beyond 16.",
+            _retries,
+        ),
+    ]
+    for name, title, caption, draw in drawings:
+        figure = _grid(panels, draw)
+        yield Plot(title, caption + left_out, to_svg(figure, f"plot-{name}", title, caption))
+    caption = "Time asleep, in back-off or waiting, all workers together, by kind of operation."
+    yield Plot("Time asleep", caption, to_svg(_slept(measured[:32]), "plot-slept", "Time asleep", caption))
+
+
+def _panels(records: Sequence[RunRecord]) -> list[Panel]:
+    panels: dict[str, list[RunRecord]] = {}
+    for record in records:
+        panels.setdefault(f"{record.scenario} on {record.executor}", []).append(record)
+    return list(panels.items())
+
+
+def _figure(width: float, height: float) -> Figure:
+    import matplotlib as mpl
+
+    # only the agg and svg backends are touched: no display, no pyplot, no global state
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        return Figure(figsize=(width, height), layout="constrained")
+
+
+def _grid(panels: list[Panel], draw: Callable[[Axes, RunRecord, Metrics], None]) -> Figure:
+    import matplotlib as mpl
+
+    columns = min(_COLUMNS, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    with mpl.rc_context(STYLE):
+        figure = _figure(4.6 * columns, 1.9 * rows + 0.45)
+        handles: dict[str, object] = {}
+        for index, (title, records) in enumerate(panels):
+            axes = figure.add_subplot(rows, columns, index + 1)
+            axes.set_title(title)
+            for record in records:
+                if record.metrics is not None:
+                    draw(axes, record, record.metrics)
+            for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+                handles.setdefault(name, handle)
+        if handles:
+            figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=9, fontsize=8)
+    return figure
+
+
+def _colour(kind: str) -> tuple[str, str]:
+    index = _KINDS.index(kind) if kind in _KINDS else 0
+    return SERIES[index % len(SERIES)], _MARKERS[index % len(_MARKERS)]
+
+
+def _throughput(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
+    pairs = metrics.throughput_over_time
+    if not pairs:
+        return
+    seconds, rates = zip(*pairs, strict=True)
+    index = 0 if record.mode == "native" else 1
+    axes.plot(
+        seconds,
+        [rate / 1e6 for rate in rates],
+        color=SERIES[index],
+        linestyle=_DASHES.get(record.mode, ":"),
+        label=record.mode,
+        rasterized=len(pairs) > MOST_MARKS,
+    )
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("s", loc="right", labelpad=-2)
+    axes.set_ylabel("M operations/s")
+
+
+def _nines(percent: float) -> float:
+    """0 at 0 %, 1 at 90 %, 2 at 99 %, ...; 100 % has no place on this axis."""
+    return -math.log10(1 - percent / 100)
+
+
+def _latency(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
+    for kind, summary in metrics.latency.items():
+        points = [(_nines(p), max(ns, 1.0) / 1e3) for p, ns in summary.percentiles if _seen(p, summary.count)]
+        if not points:
+            continue
+        colour, marker = _colour(kind)
+        axes.plot(
+            *zip(*points, strict=True),
+            color=colour,
+            linestyle=_DASHES.get(record.mode, ":"),
+            marker=marker,
+            markersize=2.8,
+            linewidth=1.0,
+            label=kind if record.mode == "native" else None,
+        )
+    axes.set_yscale("log")
+    percents = (50, 90, 99, 99.9, 99.99, 99.999)
+    axes.set_xticks([_nines(p) for p in percents], [f"{p:g} %" for p in percents])
+    axes.set_ylabel("µs")
+
+
+def _seen(percent: float, count: int) -> bool:
+    """Is there at least one operation beyond this percentile?"""
+    return percent < 100 and count * (100 - percent) >= 100
+
+
+def _retries(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
+    for kind, pairs in metrics.retries.items():
+        if not pairs:
+            continue
+        colour, marker = _colour(kind)
+        axes.plot(
+            [number + 1 for number, _ in pairs],
+            [count for _, count in pairs],
+            color=colour,
+            linestyle=_DASHES.get(record.mode, ":"),
+            drawstyle="steps-mid",
+            marker=marker,
+            markersize=2.8,
+            linewidth=1.0,
+            label=kind if record.mode == "native" else None,
+        )
+    axes.set_yscale("log")
+    axes.set_xscale("log", base=2)
+    ticks = [0, 1, 3, 7, 16, 32, 128, 512, 2048, 8192]
+    most = max((pairs[-1][0] for pairs in metrics.retries.values() if pairs), default=0)
+    # the modes share a panel: the ticks reach as far as either has retries
+    reach = max(most + 1, axes.get_xlim()[1] / 2)
+    shown = [tick for tick in ticks if tick < max(reach, 2)]
+    axes.set_xticks([tick + 1 for tick in shown], [str(tick) for tick in shown])
+    axes.minorticks_off()
+    axes.set_xlabel("retries", loc="right", labelpad=-2)
+    axes.set_ylabel("operations")
+
+
+def _slept(records: Sequence[RunRecord]) -> Figure:
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        figure = _figure(9.2, 0.26 * len(records) + 0.9)
+        axes = figure.add_subplot()
+        names = [f"{record.scenario} · {record.executor} · {record.mode}" for record in records]
+        left = [0.0] * len(records)
+        for index, kind in enumerate(_KINDS):
+            values = [record.metrics.slept_ns.get(kind, 0) / 1e6 if record.metrics else 0.0 for record in records]
+            if not any(values):
+                continue
+            colour, _ = _colour(kind)
+            hatch = ("", "//", "..", "xx", "--", "\\\\", "oo", "++", "**")[index]
+            axes.barh(names, values, left=left, color=colour, label=kind, hatch=hatch, edgecolor=INK, linewidth=0.3)
+            left = [a + b for a, b in zip(left, values, strict=True)]
+        axes.invert_yaxis()
+        axes.set_xlabel("ms")
+        axes.grid(visible=False, axis="y")
+        if any(left):
+            axes.legend(loc="best", ncols=3, fontsize=8)
+    return figure
+
+
+def gate_ratios(record: RunRecord, prefix: str) -> Plot | None:
+    """The pairs of a gate's record as dots, their estimate with its interval, and the threshold band."""
+    import matplotlib as mpl
+
+    rows = record.details.get("pairs", {})
+    judgements = {entry["metric"]: entry for entry in record.details.get("judgements", ())}
+    if not rows:
+        return None
+    caption = (
+        "Each dot is one pair, candidate against reference; right of 0 is faster. "
+        "The diamond is the estimate with its 99 % interval; hollow marks are the build against itself."
+    )
+    with mpl.rc_context(STYLE):
+        figure = _figure(9.2, 0.5 * len(rows) + 0.9)
+        axes = figure.add_subplot()
+        for position, (metric, pairs) in enumerate(rows.items()):
+            for offset, name, marker, filled in ((0.16, "log_ratios", "o", True), (-0.2, "noise", "s", False)):
+                values = [100 * math.expm1(value) for value in pairs.get(name, ())]
+                axes.scatter(
+                    values,
+                    [position - offset] * len(values),
+                    s=9,
+                    marker=marker,
+                    facecolors=SERIES[0] if filled else "none",
+                    edgecolors=SERIES[0] if filled else SERIES[3],
+                    linewidths=0.6,
+                    alpha=0.6,
+                    rasterized=len(values) > MOST_MARKS,
+                )
+            estimate = judgements.get(metric, {}).get("estimate")
+            if estimate:
+                mid, low, high = (100 * estimate[name] for name in ("change", "low", "high"))
+                axes.plot([low, high], [position, position], color=INK, linewidth=1.6)
+                axes.plot([mid], [position], color=INK, marker="D", markersize=5)
+        axes.axvspan(-5, 5, color=SERIES[1], alpha=0.12)
+        axes.axvline(0, color=INK, linewidth=0.8)
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.invert_yaxis()
+        axes.set_xlabel("change of speed, %")
+    return Plot("Pairs of the gate", caption, to_svg(figure, prefix, "Pairs of the gate", caption))

@@ -1,0 +1,92 @@
+"""``results.json``: all run records of a report, and what they come to together. Schema: ``schema/results.json``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.record import RecordError, RunRecord
+from harness.verdict import Outcome
+
+__all__ = ["assertions", "label", "load_records", "overall", "to_json", "write_json"]
+
+VERSION = 1
+
+
+def label(record: RunRecord) -> str:
+    return f"{record.scenario} on {record.executor} ({record.mode})"
+
+
+def overall(records: Iterable[RunRecord]) -> tuple[Outcome, str]:
+    """A failure outweighs all, anything inconclusive outweighs a pass, and no record is no pass."""
+    records = list(records)
+    for outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE):
+        found = [record for record in records if record.outcome is outcome]
+        if found:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            return outcome, f"{label(found[0])}: {found[0].reason}{more}"
+    total = sum(assertions(records).values())
+    if not total:
+        return Outcome.INCONCLUSIVE, "nothing was checked"
+    operations = sum(record.metrics.operations for record in records if record.metrics)
+    return Outcome.PASS, f"all {total:,} assertions hold on {operations:,} operations in {_runs(len(records))}"
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+def assertions(records: Iterable[RunRecord]) -> dict[str, int]:
+    """By property and name, over all records."""
+    total: dict[str, int] = {}
+    for record in records:
+        for verdict in record.verdicts:
+            for name, count in verdict.assertions.items():
+                key = f"{verdict.property}: {name}"
+                total[key] = total.get(key, 0) + count
+    return total
+
+
+def to_json(records: Sequence[RunRecord]) -> dict[str, Any]:
+    outcome, reason = overall(records)
+    return {
+        "results": VERSION,
+        "outcome": outcome.value,
+        "reason": reason,
+        "duration": sum(record.duration for record in records),
+        "operations": sum(record.metrics.operations for record in records if record.metrics),
+        "assertions": assertions(records),
+        "records": [record.to_json() for record in records],
+    }
+
+
+def write_json(records: Sequence[RunRecord], path: Path) -> None:
+    """Write results.json; the path ``-`` is standard output."""
+    text = json.dumps(to_json(records), indent=1) + "\n"
+    if str(path) == "-":
+        sys.stdout.write(text)
+    else:
+        path.write_text(text, encoding="utf-8")
+
+
+def load_records(path: Path) -> list[RunRecord]:
+    """The records of a saved run record, or of a results.json.
+
+    Raises:
+        RecordError: it is neither; the message names the file.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RecordError(f"{path}: neither a run record nor a results.json: {error}") from error
+    if not isinstance(data, dict) or not {"results", "run_record"} & set(data):
+        raise RecordError(f"{path}: neither a run record (key 'run_record') nor a results.json (key 'results')")
+    if "results" in data and data["results"] != VERSION:
+        raise RecordError(f"{path}: results version {data['results']!r}; this program reads version {VERSION}")
+    try:
+        return [RunRecord.from_json(entry) for entry in (data["records"] if "results" in data else [data])]
+    except (RecordError, KeyError, TypeError) as error:
+        raise RecordError(f"{path}: {error}") from error

@@ -1,0 +1,175 @@
+"""What the page shows of each kind of run: a table per kind, from the record's details.
+
+A kind that is not registered still has its verdicts, its failures and its place in the counts of assertions; only its
+details stay in results.json. The keys that each kind expects are documented in docs/report.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.record import RunRecord
+from reports.plots import Plot, gate_ratios
+
+__all__ = ["Section", "Table", "sections"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text; columns named in `numeric` are set to the right."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Section:
+    anchor: str
+    title: str
+    text: str
+    tables: Sequence[Table] = ()
+    plots: Sequence[Plot] = ()
+
+
+def sections(records: Sequence[RunRecord]) -> list[Section]:
+    """The sections of the kinds that these records have, in the order of the registry."""
+    made = []
+    for kind, make in _REGISTRY.items():
+        chosen = [record for record in records if record.kind == kind]
+        if chosen:
+            made.append(make(chosen))
+    return made
+
+
+def _explored(records: Sequence[RunRecord]) -> Section:
+    rows = []
+    for record in records:
+        details = record.details
+        rows.append(
+            [
+                record.scenario,
+                str(details.get("driver", "")),
+                str(details.get("model", "")),
+                _count(details.get("executions")),
+                _count(details.get("distinct")),
+                "exhausted" if details.get("exhausted") else "sampled or bounded",
+                _pairs(details.get("bounds", {})),
+                record.outcome.value,
+            ]
+        )
+    columns = ("program", "driver", "memory model", "executions", "distinct", "coverage", "bounds", "verdict")
+    table = Table("Executions explored", columns, rows, frozenset({"executions", "distinct"}))
+    text = "Every step of the same core, chosen by the explorer. What was not exhausted says nothing of the rest."
+    return Section("explored", "Exploration", text, [table])
+
+
+def _detection(records: Sequence[RunRecord]) -> Section:
+    planted = [entry for record in records for entry in record.details.get("mutants", ())]
+    killed = sum(bool(entry.get("killed")) for entry in planted)
+    rows = [
+        [
+            str(entry.get("name", "")),
+            str(entry.get("tier", "")),
+            "✔ found" if entry.get("killed") else "✘ missed",
+            str(entry.get("rule", "")),
+            "" if entry.get("seconds") is None else f"{entry['seconds']:.3g} s",
+            _count(entry.get("steps")),
+        ]
+        for entry in planted
+    ]
+    columns = ("planted bug", "tier", "result", "by rule", "time", "steps of the counterexample")
+    table = Table("Planted bugs", columns, rows, frozenset({"time", "steps of the counterexample"}))
+    text = f"{killed} of {len(planted)} planted bugs were found. A check that cannot fail proves nothing."
+    return Section("detection", "Detection power", text, [table])
+
+
+def _gate(records: Sequence[RunRecord]) -> Section:
+    tables, plots = [], []
+    for number, record in enumerate(records):
+        rows = [
+            [
+                str(entry["metric"]),
+                str(entry["answer"]),
+                _change(entry["estimate"]),
+                _change(entry["noise"]),
+                str(entry["reason"]),
+            ]
+            for entry in record.details.get("judgements", ())
+        ]
+        reference = record.details.get("reference", "?")
+        columns = ("metric", "answer", "change of speed, 99 % interval", "same against same", "why")
+        tables.append(Table(f"Against {reference}", columns, rows))
+        differences = [[str(line)] for line in record.details.get("differences", ())]
+        if differences:
+            tables.append(Table("Exact counters that differ", ("counter",), differences))
+        plot = gate_ratios(record, f"plot-gate-{number}")
+        plots += [plot] if plot else []
+    text = (
+        "Speed against a reference in the same run, in alternating pairs; the build against itself shows what this "
+        "machine could not have told apart."
+    )
+    return Section("gate", "Performance gate", text, tables, plots)
+
+
+def _bench(records: Sequence[RunRecord]) -> Section:
+    tables = []
+    for record in records:
+        rows = []
+        for cell in record.details.get("cells", ()):
+            place = f"{cell['on']} {cell['senders']}×{cell['receivers']}, {cell['size']:,} B"
+            place += f", batch {cell['batch']}" if cell["batch"] > 1 else ""
+            for figure in cell["figures"]:
+                rate, ratio = figure["rate"], figure["ratio"]
+                rows.append(
+                    [
+                        str(cell["group"]),
+                        place,
+                        str(figure["name"]),
+                        f"skipped: {figure['skipped']}" if rate is None else _interval(rate, 1e6),
+                        "" if ratio is None else _interval(ratio, 1.0),
+                    ]
+                )
+        columns = ("group", "conditions", "transport", "M messages/s", "channel is so many times as fast")
+        tables.append(Table("Throughput", columns, rows, frozenset(columns[3:])))
+        tables.append(_latency_table(record))
+    text = "Medians over interleaved rounds of one run, with their 95 % intervals; ratios are paired by round."
+    return Section("bench", "Side by side with others", text, tables)
+
+
+def _latency_table(record: RunRecord) -> Table:
+    rows, columns = [], ["kind", "transport"]
+    for latency in record.details.get("latencies", ()):
+        pairs = latency.get("percentiles") or []
+        columns = ["kind", "transport", *(f"p{percent:g}" for percent, _ in pairs)] if pairs else columns
+        values = [f"{value / 1e3:,.1f}" for _, value in pairs] or [f"skipped: {latency.get('skipped', '')}"]
+        rows.append([str(latency.get("kind", "")), str(latency.get("name", "")), *values])
+    return Table("Latency, µs", columns, rows, frozenset(columns[2:]))
+
+
+_REGISTRY: dict[str, Callable[[Sequence[RunRecord]], Section]] = {
+    "explore": _explored,
+    "mutants": _detection,
+    "gate": _gate,
+    "bench": _bench,
+}
+
+
+def _count(value: Any) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _change(estimate: dict[str, float]) -> str:
+    return f"{estimate['change']:+.1%} [{estimate['low']:+.1%}, {estimate['high']:+.1%}]"
+
+
+def _interval(summary: dict[str, float], unit: float) -> str:
+    median, low, high = (summary[name] / unit for name in ("median", "low", "high"))
+    return f"{median:.3g} [{low:.3g}, {high:.3g}]"
