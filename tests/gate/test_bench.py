@@ -1,0 +1,160 @@
+"""The benchmark's machinery: every transport carries what it was given, the absent are skipped with a word."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.bench import peers as peers_module
+from harness.bench.crew import Crew, Stuck
+from harness.bench.measure import latency, summarize, throughput
+from harness.bench.peers import PEERS, FasterFifo, peers
+from harness.bench.plan import BenchRun
+from harness.bench.record import bench_record, lines
+from harness.bench.rows import row
+from harness.bench.transport import End, Reach, Transport, Unavailable, no_call
+from harness.record import RunRecord
+from harness.systems.transport import ChannelTransport, native_pair_ns
+from harness.verdict import Outcome
+
+CAPACITY = 1 << 16
+
+
+@pytest.mark.parametrize("on", ["threads", "processes"])
+def test_the_channel_carries_between_workers(on: str) -> None:
+    with Crew([ChannelTransport()], on, 2, 2, CAPACITY, 64) as crew:
+        single = crew.throughput(1_000)
+        batched = crew.throughput(1_000, batch=8)
+        counters = crew.counters()
+    assert single.messages == 1_000
+    assert batched.messages == 992  # what four workers share in batches of eight
+    assert single.rate > 0
+    assert set(counters) == {"conflicts", "retries", "sleeps", "wakeups"}
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: str(peer.name))
+def test_every_peer_carries_or_says_why_not(peer: Any) -> None:
+    transport: Transport = peer()
+    on = "processes" if transport.reach.processes else "threads"
+    cell = throughput([transport], on, 1, 1, 64, rounds=2, slice_s=0.001, capacity=CAPACITY)
+    figure = cell.figures[0]
+    if figure.skipped:
+        assert "not installed" in figure.skipped or "refuses" in figure.skipped
+    else:
+        assert figure.rate is not None
+        assert figure.rate.median > 0
+
+
+def test_a_package_that_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(peers_module.importlib, "import_module", absent)
+    cell = throughput([FasterFifo()], "processes", 1, 1, 64, rounds=1)
+    assert cell.figures[0].skipped == "faster_fifo is not installed"
+
+
+def test_peers_are_asked_only_for_what_they_can() -> None:
+    assert "multiprocessing.Pipe" in {peer.name for peer in peers("processes", 1, 1, 8)}
+    assert "multiprocessing.Pipe" not in {peer.name for peer in peers("processes", 2, 1, 8)}
+    assert "queue.Queue" not in {peer.name for peer in peers("processes", 1, 1, 8)}
+    assert "posix_ipc" not in {peer.name for peer in peers("processes", 1, 1, 65536)}
+
+
+@dataclass
+class Refusing:
+    """A transport whose ends cannot be opened in a worker, or whose workers die at their first message."""
+
+    name: str = "refusing"
+    dies: bool = False
+    reach: Reach = field(default_factory=Reach)
+    closed: bool = False
+
+    def open(self, capacity: int, size: int) -> None:
+        self.closed = False
+
+    def sender(self) -> End:
+        if not self.dies:
+            raise OSError("no such device")
+        return End(_die, no_call)
+
+    def receiver(self) -> End:
+        return End(no_call, _die)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_cannot_open_its_end_makes_the_transport_unavailable() -> None:
+    transport = Refusing()
+    with pytest.raises(Unavailable, match="no such device"):
+        Crew([transport], "threads", 1, 1, CAPACITY, 8)
+    assert transport.closed
+
+
+def test_a_worker_that_dies_is_noticed_and_its_transport_closed() -> None:
+    transport = Refusing(dies=True)
+    with Crew([transport], "processes", 1, 1, CAPACITY, 8) as crew, pytest.raises(Stuck, match="died"):
+        crew.throughput(10)
+    assert transport.closed
+
+
+def test_latencies_are_measured_per_message() -> None:
+    for kind in ("round trip", "one way"):
+        (cell,) = latency([ChannelTransport], kind, "processes", rounds=2, count=50, pace_ns=10_000)
+        assert cell.count == 100
+        values = [value for _, value in cell.percentiles]
+        assert values == sorted(values)
+        assert values[0] > 0
+
+
+def test_another_kind_of_latency_is_refused() -> None:
+    with pytest.raises(ValueError, match="'round trip' or 'one way'"):
+        latency([ChannelTransport], "sideways", "threads")
+
+
+def test_a_median_lies_in_its_interval() -> None:
+    random = np.random.default_rng(5)
+    covered = 0
+    for _ in range(100):
+        seen = summarize(random.lognormal(0, 0.3, 11))
+        assert seen.low <= seen.median <= seen.high
+        covered += seen.low <= 1.0 <= seen.high
+    assert covered >= 85  # of 95 expected
+    assert summarize([3.0, 1.0, 2.0]).low == 1.0
+
+
+def test_native_cost_is_that_of_a_pair() -> None:
+    assert native_pair_ns(8) < native_pair_ns(1 << 16)
+
+
+def test_a_run_becomes_a_record_and_lines() -> None:
+    cell = throughput([ChannelTransport(), Refusing()], "threads", 1, 1, 8, rounds=2, slice_s=0.001, group="workers")
+    run = BenchRun((cell,), (), ((8, 20.0),))
+    record = bench_record(run, started="", duration=0.0, environment={}, command="bench")
+    assert record.outcome is Outcome.PASS
+    assert "no such device" in record.reason
+    assert RunRecord.from_json(record.to_json()) == record
+    text = "\n".join(lines(run))
+    assert "workers, threads" in text
+    assert "skipped: OSError: no such device" in text
+
+
+def test_a_run_that_measured_nothing_is_inconclusive() -> None:
+    record = bench_record(BenchRun((), (), ()), started="", duration=0.0, environment={}, command="bench")
+    assert record.outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_row_meets_its_target_or_misses_it() -> None:
+    assert row("a", 1.0, "M/s", "b", 3.0, 3.0)["met"] is True
+    assert row("a", 1.0, "M/s", "b", 2.99, 3.0)["met"] is False
+    assert row("a", 1.0, "M/s")["met"] is None

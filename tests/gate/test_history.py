@@ -1,0 +1,44 @@
+"""The history: lines in, series and change points out."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.gate.history import append, change_points, load, series
+
+
+def test_lines_come_back_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "history.jsonl"
+    for number in range(3):
+        append(path, {"started": f"day {number}", "figures": {"pair-8": {"ratio": 1 + number}}})
+    append(path, {"started": "day 3", "figures": {}})
+    assert series(load(path), "pair-8") == [("day 0", 1.0), ("day 1", 2.0), ("day 2", 3.0)]
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "not a JSON object"), ("[1]", "but list")])
+def test_a_line_that_is_no_object_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"started": "x"}\n' + text + "\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=f"jsonl:2.*{message}"):
+        load(path)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ruptures") is None, reason="ruptures is not installed")
+def test_a_new_level_is_a_change_point_and_noise_is_none() -> None:
+    random = np.random.default_rng(3)
+    steady = np.exp(random.normal(0, 0.02, 40))
+    assert change_points(list(steady)) == []
+    stepped = steady * np.where(np.arange(40) < 25, 1.0, 0.85)
+    found = change_points(list(stepped))
+    assert found is not None
+    assert [abs(point - 25) <= 1 for point in found] == [True]
+    assert change_points(list(stepped[:9])) == []
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ruptures") is not None, reason="ruptures is installed")
+def test_without_its_library_nothing_is_said() -> None:
+    assert change_points([1.0] * 20) is None
