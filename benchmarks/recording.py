@@ -1,6 +1,6 @@
 """What recording costs: a native script with stamps, records, fresh and verified payloads, against the bare operations.
 
-    python benchmarks/recording.py [--json FILE]
+    python benchmarks/recording.py [--rounds N] [--json FILE]
 
 One worker writes and reads in turn, so nothing waits. Bare and recorded runs alternate; a row is the median of the
 differences of neighbours, in ns per operation; beside it, what one reading of the clock takes.
@@ -8,26 +8,22 @@ differences of neighbours, in ns per operation; beside it, what one reading of t
 
 from __future__ import annotations
 
-import argparse
-import json
 import mmap
 import statistics
 import threading
 import time
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from channel import Channel, ChannelConfig, suggest_size
 from harness import _native
+from harness.bench.rows import Row, arguments, publish, row
 from harness.history import OPERATION_RECORD
 from harness.operation import NO_TIMEOUT, Kind
 from harness.program import OPERATION
 
 PAIRS = 100_000
-ROUNDS = 21
-TARGET_NS = 80.0
+BUDGET_NS = 80.0
 PATIENCE_NS = 60_000_000_000
 SIZES = (8, 64, 1024)
 
@@ -54,7 +50,7 @@ def recorded_ns(attachment: _native.Attachment, script: bytes, policy: tuple[int
     return float(last["returned"] - run.started) / (2 * PAIRS)
 
 
-def rows() -> list[dict[str, Any]]:
+def cost_rows(rounds: int) -> list[Row]:
     policy = ChannelConfig().policy()
     found = []
     for size in SIZES:
@@ -63,37 +59,21 @@ def rows() -> list[dict[str, Any]]:
         with Channel.create_in(memory, participants=2):
             attachment = _native.Attachment.buffer(memory)
             bare, cost = [], []
-            for _ in range(ROUNDS):
+            for _ in range(rounds):
                 bare.append(attachment.run_bare(script, policy) / (2 * PAIRS))
                 cost.append(recorded_ns(attachment, script, policy) - bare[-1])
-        value, against = statistics.median(cost), statistics.median(bare)
-        found.append(
-            {
-                "name": f"recording an operation, {size} B",
-                "value": round(value, 1),
-                "unit": "ns",
-                "against": f"bare operation, {against:.1f} ns",
-                "ratio": round(value / against, 2),
-                "target": TARGET_NS if size == 8 else None,
-                "met": value <= TARGET_NS if size == 8 else None,
-            }
-        )
-    value = _native.stamp_ns(1_000_000)
-    empty = {"against": "", "ratio": None, "target": None, "met": None}
-    found.append({"name": "one fenced stamp alone", "value": round(value, 1), "unit": "ns", **empty})
+        value = statistics.median(cost)
+        budget = BUDGET_NS / value if size == 8 else None
+        found.append(row(f"recording an operation, {size} B", value, "ns", f"within {BUDGET_NS:g} ns", budget,
+                         None if budget is None else 1.0))  # fmt: skip
+        found.append(row(f"bare operation, {size} B", statistics.median(bare), "ns"))
+    found.append(row("one fenced stamp alone", _native.stamp_ns(1_000_000), "ns"))
     return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
-    arguments = parser.parse_args()
-    found = rows()
-    for row in found:
-        verdict = "" if row["met"] is None else f"   target {row['target']:g}: {'met' if row['met'] else 'MISSED'}"
-        print(f"{row['name']:<32} {row['value']:>8} {row['unit']}   {row['against']}{verdict}")
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    chosen = arguments(__doc__)
+    publish(cost_rows(chosen.rounds), chosen.json)
 
 
 if __name__ == "__main__":
