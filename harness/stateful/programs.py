@@ -1,0 +1,112 @@
+"""Strategies for whole programs: who calls what, how much, on how small a channel, and who is killed where.
+
+What they draw are plain `Program` values, for threads, processes and the explorer alike. Every program ends by itself:
+whatever waits has a time-out, so that a channel that nobody empties, or fills, is no hang (a retry limit would not do:
+scripts count RETRY_LIMIT and try again). They shrink to fewer workers, fewer operations, plain writes and reads, 8-byte
+payloads, the smallest ring.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import strategies as st
+
+from harness.executors.execution import Kill
+from harness.operation import Kind, message_value
+from harness.program import Program, operations
+from harness.stateful.model import ENTRY_ALIGNMENT, entry_bytes
+
+__all__ = ["configurations", "kills", "programs"]
+
+SMALLEST_PAYLOAD = 8
+"""Every message carries its identity."""
+
+SMALLEST_CAPACITY = 64
+_LONGEST_WAIT_NS = 1_000_000
+_LONGEST_THINK_NS = 20_000
+_STEPS_OF_A_CALL = 14
+"""Accesses to shared memory of a write; a kill is before one of them."""
+
+_WRITES = (Kind.WRITE, Kind.TRY_WRITE, Kind.WRITE_MANY)
+_BATCHES = (Kind.WRITE_MANY, Kind.READ_MANY)
+_WAITING = (Kind.WRITE, Kind.READ, Kind.WRITE_MANY, Kind.READ_MANY)
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> dict[str, Any]:
+    """Keyword arguments of ``channel.ChannelConfig``; the defaults are the simplest."""
+    if draw(st.booleans()):
+        return {}
+    start = draw(st.integers(1_000, 50_000))
+    return {
+        "max_round_trips": draw(st.sampled_from([None, 1, 16, 1024])),
+        "start_sleep_ns": start,
+        "max_sleep_ns": draw(st.integers(start, 100_000)),
+    }
+
+
+@st.composite
+def _calls(draw: st.DrawFn, kinds: tuple[Kind, ...], largest: int) -> dict[str, int]:
+    """One operation; the identity of its messages is given later."""
+    kind = draw(st.sampled_from(kinds))
+    call = {"kind": kind.value}
+    if kind in _WRITES:
+        call["size"] = draw(st.integers(SMALLEST_PAYLOAD, largest))
+    if kind in _BATCHES:
+        call["count"] = draw(st.integers(1, 4))
+    if kind in _WAITING:
+        call["timeout"] = draw(st.integers(0, _LONGEST_WAIT_NS))
+    if draw(st.integers(0, 7)) == 7:
+        call["think"] = draw(st.integers(0, _LONGEST_THINK_NS))
+    return call
+
+
+def _numbered(worker: int, calls: list[dict[str, int]]) -> npt.NDArray[np.void]:
+    """The script: every message of this worker gets its own identity."""
+    number = 0
+    for call in calls:
+        if Kind(call["kind"]).writes:
+            call["value"] = message_value(worker, number)
+            number += call.get("count", 1)
+    return operations(calls)
+
+
+@st.composite
+def programs(
+    draw: st.DrawFn,
+    *,
+    most_workers: int = 4,
+    most_operations: int = 8,
+    largest_capacity: int = 512,
+    kinds: tuple[Kind, ...] = tuple(Kind),
+) -> Program:
+    """A program of 2 to `most_workers` workers with up to `most_operations` operations each.
+
+    Args:
+        draw: by Hypothesis. most_workers, most_operations, largest_capacity: bounds. kinds: what may be called.
+    """
+    units = draw(st.integers(SMALLEST_CAPACITY // ENTRY_ALIGNMENT, largest_capacity // ENTRY_ALIGNMENT))
+    capacity = units * ENTRY_ALIGNMENT
+    config = draw(configurations())
+    largest = capacity - entry_bytes(0) - 8
+    script = st.lists(_calls(kinds, largest), min_size=1, max_size=most_operations)
+    workers = range(draw(st.integers(2, most_workers)))
+    scripts = [_numbered(worker, draw(script)) for worker in workers]
+    return Program("drawn", tuple(scripts), capacity, config)
+
+
+@st.composite
+def kills(draw: st.DrawFn, program: Program, *, most: int = 1) -> tuple[Kill, ...]:
+    """Up to `most` workers of `program`, each killed before some step of some call of its own."""
+    workers = draw(st.lists(st.integers(0, len(program.workers) - 1), max_size=most, unique=True))
+    return tuple(
+        Kill(
+            worker,
+            after=draw(st.integers(0, max(0, len(program.workers[worker]) - 1))),
+            step=draw(st.integers(0, _STEPS_OF_A_CALL)),
+        )
+        for worker in workers
+    )
