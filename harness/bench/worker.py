@@ -11,6 +11,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing.connection import Connection
@@ -21,8 +22,6 @@ import numpy as np
 from harness.bench.transport import End, Transport
 
 __all__ = ["Command", "Outcome", "serve", "serve_process"]
-
-_WARM_PAUSE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,7 @@ class Outcome:
     latencies: bytes = b""
 
 
-def serve_process(
-    control: Connection, ends: list[tuple[Transport, bool]], cpu: int | None, parent: int
-) -> None:  # pragma: no cover - runs in a child
+def serve_process(control: Connection, ends: list[tuple[Transport, bool]], cpu: int | None, parent: int) -> None:
     """Entry point of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.getppid() != parent:
@@ -64,24 +61,22 @@ def serve_process(
 
 
 def serve(control: Connection, ends: list[tuple[Transport, bool]], cpu: int | None) -> None:
-    """Open the ends (True: the sending one), then obey."""
-    if cpu is not None:
-        os.sched_setaffinity(0, {cpu})
-    try:
-        opened = [transport.sender() if sends else transport.receiver() for transport, sends in ends]
-    except Exception as error:
-        control.send(f"{type(error).__name__}: {error}")
-        return
-    control.send(None)
-    while True:
+    """Open the ends (True: the sending one), then obey until whoever commands has gone."""
+    with control, suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
         try:
-            command: Command | None = control.recv()
-        except EOFError:
+            opened = [transport.sender() if sends else transport.receiver() for transport, sends in ends]
+        except Exception as error:
+            control.send(f"{type(error).__name__}: {error}")
             return
-        if command is None:
-            control.send(opened[0].counters() if opened[0].counters is not None else {})
-            continue
-        control.send(_obey(command, opened))
+        control.send(None)
+        while True:
+            command: Command | None = control.recv()
+            if command is None:
+                control.send(opened[0].counters() if opened[0].counters is not None else {})
+            else:
+                control.send(_obey(command, opened))
 
 
 def _obey(command: Command, ends: list[End]) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 from dataclasses import dataclass, field
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.bench import peers as peers_module
 from harness.bench.crew import Crew, Stuck
 from harness.bench.measure import latency, summarize, throughput
 from harness.bench.peers import PEERS, FasterFifo, peers
@@ -54,7 +54,7 @@ def test_a_package_that_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     def absent(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(peers_module.importlib, "import_module", absent)
+    monkeypatch.setattr(importlib, "import_module", absent)
     cell = throughput([FasterFifo()], "processes", 1, 1, 64, rounds=1)
     assert cell.figures[0].skipped == "faster_fifo is not installed"
 
