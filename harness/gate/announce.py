@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.gate.run import GateRun
 from harness.gate.statistics import Answer
 
-__all__ = ["workflow_commands", "summary", "table", "write_step_summary"]
+__all__ = ["summary", "table", "workflow_commands", "write_step_summary"]
 
 _CORE = "channel/core/channel.hpp"
 _COUNTERS = "harness/gate/counters.json"
