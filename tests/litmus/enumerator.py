@@ -242,10 +242,10 @@ def enumerate_graphs(program: LitmusProgram, model: str = "rc11", spurious_failu
                 if not axioms.consistent(model):
                     continue
                 race = race or axioms.racy()
-                state = (extended, positions[:worker] + (position,) + positions[worker + 1 :])
+                state = (extended, (*positions[:worker], position, *positions[worker + 1 :]))
                 if state not in seen:
                     seen.add(state)
-                    pending.append((*state, lasts[:worker] + (last,) + lasts[worker + 1 :]))
+                    pending.append((*state, (*lasts[:worker], last, *lasts[worker + 1 :])))
         if finished:
             complete.add(graph.text())
     return complete, race
@@ -297,7 +297,7 @@ def read(
 
 
 def append(graph: Graph, worker: int, event: Event) -> Graph:
-    workers = graph.workers[:worker] + ((*graph.workers[worker], event),) + graph.workers[worker + 1 :]
+    workers = (*graph.workers[:worker], (*graph.workers[worker], event), *graph.workers[worker + 1 :])
     return replace(graph, workers=workers)
 
 
@@ -307,4 +307,4 @@ def place(graph: Graph, worker: int, event: Event) -> Iterator[Graph]:
     order = graph.stores[event.location]
     for at in range(len(order) + 1):
         stores = (*order[:at], identity, *order[at:])
-        yield replace(extended, stores=graph.stores[: event.location] + (stores,) + graph.stores[event.location + 1 :])
+        yield replace(extended, stores=(*graph.stores[: event.location], stores, *graph.stores[event.location + 1 :]))

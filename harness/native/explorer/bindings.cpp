@@ -110,7 +110,7 @@ std::unique_ptr<Strategy> make_strategy(const std::string& name, std::uint64_t s
 }
 
 Result sample(Subject& subject, WalkOptions options, const std::string& strategy_name, std::uint64_t seed,
-              std::uint64_t executions, bool stop_at_failure, bool graphs) {
+              std::uint64_t executions, double seconds, bool stop_at_failure, bool graphs) {
     const std::lock_guard lock(exploring);
     Result result;
     Walk walk(*subject.program, options);
@@ -133,9 +133,9 @@ Result sample(Subject& subject, WalkOptions options, const std::string& strategy
             case End::bounded: ++result.counts.cut; break;
             case End::dead_end: ++result.counts.moot; break;
         }
-        if (stop_at_failure && result.counts.failed > 0) break;
+        result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        if ((stop_at_failure && result.counts.failed > 0) || result.seconds > seconds) break;
     }
-    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return result;
 }
 
@@ -351,15 +351,15 @@ NB_MODULE(_explorer, module) {
     module.def(
         "sample",
         [](Subject& subject, const std::string& strategy, std::uint64_t seed, std::uint64_t executions, const std::string& model,
-           int spurious_failures, bool stop_at_failure, bool graphs) {
+           int spurious_failures, double seconds, bool stop_at_failure, bool graphs) {
             WalkOptions options;
             options.model = model_of(model);
             options.spurious_failures = spurious_failures;
             const nb::gil_scoped_release release;
-            return sample(subject, options, strategy, seed, executions, stop_at_failure, graphs);
+            return sample(subject, options, strategy, seed, executions, seconds, stop_at_failure, graphs);
         },
         "subject"_a, "strategy"_a, "seed"_a, "executions"_a, "model"_a = "rc11", "spurious_failures"_a = 1,
-        "stop_at_failure"_a = true, "graphs"_a = false, "Random executions.");
+        "seconds"_a = 1e18, "stop_at_failure"_a = true, "graphs"_a = false, "Random executions.");
     module.def(
         "trace",
         [](Subject& subject, const std::string& schedule, const std::string& model) {

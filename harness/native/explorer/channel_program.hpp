@@ -151,7 +151,7 @@ private:
         ipc::Status status = ipc::Status::corrupted;
         const ipc::Nanoseconds now = channel.memory().now();
         const ipc::Nanoseconds deadline = operation.timeout == harness::kNoTimeout ? ipc::never : now + operation.timeout;
-        block_->clock(call.worker).deadline = deadline;
+        block_->begin_call(call.worker, deadline);
         const std::span<const std::byte> message(buffer.data(), operation.size);
         if (harness::writes(operation.kind)) harness::fill_payload(buffer.data(), operation.size, operation.value);
         switch (operation.kind) {

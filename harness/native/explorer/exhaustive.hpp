@@ -123,7 +123,7 @@ public:
     }
 
     bool retry(int worker, int previous, int begin, std::source_location where) override {
-        if (options_.waiting && (only_read(*graph_, worker, begin) || repeats(*graph_, worker, previous, begin))) return false;
+        if (options_.waiting && waits(*graph_, worker, previous, begin)) return false;
         if (++rounds_[static_cast<unsigned>(worker)] > options_.rounds) {
             machine_.fail(Fault::unbounded, "a retry loop went round more than " + std::to_string(options_.rounds) + " times", where);
         }

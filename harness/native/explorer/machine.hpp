@@ -187,6 +187,7 @@ public:
 
 private:
     static constexpr int max_idle_pauses = 1'000'000;
+    static constexpr int max_accesses = 4'000;  // of one worker
 
     struct Thread {
         Fiber fiber;
@@ -246,6 +247,9 @@ private:
         while (thread.consumed == graph_->size(worker)) {
             thread.state = State::suspended;
             thread.pending = &operation;
+            if (thread.consumed >= max_accesses) {
+                fail(Fault::unbounded, "more than " + std::to_string(max_accesses) + " accesses in one execution: a loop without pause()?", operation.where);
+            }
             if (!driver_->step(worker, operation)) thread.fiber.suspend();
         }
         const Event& event = (*graph_)[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(thread.consumed)}];

@@ -11,7 +11,7 @@
 // - time: a clock for each worker that moves when it sleeps. Whether a wait with a deadline ends by it is a choice.
 // - death: a worker planned to be killed stores to a location of its own and stops; alive() reads it. The kernel lets
 //   nobody see a lock released before all that its holder stored, so that store releases and that read acquires.
-// - suspicion: a worker that waits for an owner may choose, once, to let enough time pass to ask whether it is alive.
+// - suspicion: a worker that waits for an owner may choose, once a call, to let enough time pass to ask whether it is alive.
 #pragma once
 
 #include <algorithm>
@@ -68,6 +68,10 @@ public:
         bool suspected = false;
     };
     Clock& clock(int worker) { return clocks_[static_cast<unsigned>(worker)]; }
+    void begin_call(int worker, ipc::Nanoseconds deadline) {
+        clock(worker).deadline = deadline;
+        clock(worker).suspected = false;
+    }
 
 private:
     void declare(Program& program, ipc::Offset at) { locations_[at / 8] = program.declare(0, ipc::location_name(geometry_, at)); }
@@ -133,12 +137,12 @@ public:
         Machine& here = machine(where);
         const u64 before = here.load(block_->wakeups(), Order::acquire, where);
         if (static_cast<std::uint32_t>(load(at, std::memory_order_relaxed, where)) != static_cast<std::uint32_t>(value)) return;
+        here.begin_round();
         if (deadline < endless && here.choose(2, where) == 1) {
             Nanoseconds& now = clock().now;
             now = std::max(now, deadline);
             return;
         }
-        here.begin_round();
         while (machine(where).load(block_->wakeups(), Order::acquire, where) == before) here.pause(where);
     }
     void wake_all(Offset, Where where = Where::current()) {

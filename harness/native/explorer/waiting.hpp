@@ -2,6 +2,7 @@
 //
 // A round that only read is a wait for what it read to change. So is a round with side effects of its own (take a lock,
 // find no room, give it back) that went exactly as the round before it: going round once more shows nobody anything new.
+// A round that read elsewhere than the one before walks through memory and waits for nothing.
 #pragma once
 
 #include "graph.hpp"
@@ -29,6 +30,23 @@ inline bool repeats(const Graph& graph, int worker, int previous, int begin) {
         if (now.is_read() && now.source != before.source && !is_own(now.source, worker)) return false;
     }
     return true;
+}
+
+inline bool reads_elsewhere(const Graph& graph, int worker, int previous, int begin) {
+    if (previous < 0) return false;
+    if (graph.size(worker) - begin != begin - previous) return true;
+    for (int index = begin; index < graph.size(worker); ++index) {
+        const Event& before = graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index - begin + previous)}];
+        const Event& now = graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}];
+        if (before.location != now.location) return true;
+    }
+    return false;
+}
+
+// Is going round again pointless until another worker has stored something?
+inline bool waits(const Graph& graph, int worker, int previous, int begin) {
+    if (only_read(graph, worker, begin)) return !reads_elsewhere(graph, worker, previous, begin);
+    return repeats(graph, worker, previous, begin);
 }
 
 // Does the worker know, of all that it has read since `begin`, the newest that others stored?

@@ -98,7 +98,9 @@ public:
         failures_.push_back(std::move(failure));
         finish_as(End::failed);
     }
-    bool retry(int, int, int, std::source_location) override { return false; }
+    bool retry(int worker, int previous, int begin, std::source_location) override {
+        return !waits(graph_, worker, previous, begin);
+    }
 
 private:
     void finish_as(End end) {

@@ -1,0 +1,100 @@
+"""Programs small enough to explore: the four scenarios in the size of a few messages, and those that convict mutants.
+
+A ring of 48 bytes holds two messages of 8 bytes, one of 32 bytes a single one; so three messages wrap around. A program
+here must be able to end in every execution: as many reads that wait as messages, and a write that waits only where
+somebody makes room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.operation import NO_TIMEOUT, Kind, message_value
+from harness.program import Program, ProgramError, operations
+from harness.scenario import share
+
+__all__ = ["CONVICTING", "SMALL", "WITH_DEAD", "small_scenario"]
+
+MESSAGE_BYTES = 8
+
+_LETTERS = {
+    "w": Kind.WRITE,
+    "W": Kind.TRY_WRITE,
+    "r": Kind.READ,
+    "R": Kind.TRY_READ,
+    "p": Kind.PEEK,
+    "s": Kind.SKIP,
+    "S": Kind.SKIP_FORCE,
+}
+
+
+def script(worker: int, calls: str, timeout: int = NO_TIMEOUT) -> npt.NDArray[np.void]:
+    """A script from letters: w write, W try_write, r read, R try_read, p peek, s skip, S skip_force."""
+    rows: list[dict[str, int]] = []
+    for letter in calls:
+        kind = _LETTERS[letter]
+        row = {"kind": kind.value, "timeout": timeout if kind in (Kind.WRITE, Kind.READ) else NO_TIMEOUT}
+        if kind.writes:
+            row |= {"value": message_value(worker, len(rows) + 1), "size": MESSAGE_BYTES}
+        rows.append(row)
+    return operations(rows)
+
+
+def program(name: str, capacity: int, calls: Sequence[str]) -> Program:
+    return Program(name, tuple(script(worker, text) for worker, text in enumerate(calls)), capacity)
+
+
+def small_scenario(
+    name: str, writers: int | None = None, readers: int | None = None, messages: int | None = None
+) -> Program:
+    """A scenario in explorable size: the messages are dealt to the writers, and reads that wait to the readers.
+
+    Raises:
+        ProgramError: no such scenario, or numbers that do not fit it.
+    """
+    defaults = {"swsr": (1, 1, 3), "mwsr": (2, 1, 2), "mwmr": (2, 2, 2), "skip-vs-read": (1, 3, 2)}
+    if name not in defaults:
+        raise ProgramError(f"unknown scenario {name!r}; there are {', '.join(defaults)}")
+    given = (writers, readers, messages)
+    chosen = [default if value is None else value for default, value in zip(defaults[name], given, strict=True)]
+    writers, readers, messages = chosen
+    if writers < 1 or readers < 1 or messages < max(writers, 1):
+        raise ProgramError(
+            f"{name} needs a writer, a reader and a message per writer; got {writers}, {readers}, {messages}"
+        )
+    if name == "skip-vs-read":
+        removers = ["ps", "R", "S"]
+        readers_calls = [removers[index % len(removers)] for index in range(readers)]
+        # nobody waits here: a skip may find another head, and then nobody would make room
+        return program(name, 48, [*("W" * count for count in share(messages, writers)), *readers_calls])
+    return program(
+        name,
+        48,
+        [*("w" * count for count in share(messages, writers)), *("r" * count for count in share(messages, readers))],
+    )
+
+
+SMALL = {name: small_scenario(name) for name in ("swsr", "mwsr", "mwmr", "skip-vs-read")}
+"""The four scenarios, each exhausted within seconds."""
+
+CONVICTING = {
+    "alone 48": program("alone 48", 48, ["WWRW", "pR"]),
+    "alone 32": program("alone 32", 32, ["WRWRW", "ps"]),
+    "full": program("full", 32, ["W", "W", "W"]),
+    "reuse": program("reuse", 32, ["WW", "R", "Rp"]),
+    "sleep": program("sleep", 48, ["w", "w", "rr"]),
+    "two sleepers": program("two sleepers", 48, ["ww", "r", "r"]),
+    "skips": program("skips", 48, ["WW", "psR", "SR"]),
+}
+"""Programs that between them convict every mutant that memory, steps or sleeping betray."""
+
+WITH_DEAD = {
+    "dead writer": program("dead writer", 64, ["W", "WRR"]),
+    "dead in the middle": program("dead in the middle", 64, ["WW", "WR"]),
+    "dead reader": program("dead reader", 48, ["WW", "R", "RW"]),
+    "dead skipper": program("dead skipper", 48, ["WW", "ps", "SR"]),
+}
+"""Programs for the crash driver: nobody waits for what a dead worker would have done."""

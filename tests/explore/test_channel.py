@@ -1,0 +1,135 @@
+"""The channel's own source under the explorer: clean as it is, and every planted bug convicted with a schedule."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.explore import ExploreError, examine, explore, replay
+from harness.explore.programs import CONVICTING, SMALL, WITH_DEAD, small_scenario
+from harness.program import ProgramError
+from harness.verdict import Outcome
+
+FOUND_BY = {
+    "doubled-message": "alone 32",
+    "dropped-message": "alone 48",
+    "torn-payload": "alone 48",
+    "skip-any": "skips",
+    "silent-writer": "sleep",
+    "overfull": "full",
+    "no-terminator": "alone 48",
+    "blind-removal": "alone 48",
+    "unchecked-empty": "alone 48",
+    "unchecked-peek": "alone 32",
+    "early-publish": "alone 32",
+    "lost-wakeup": "sleep",
+    "take-owner-relaxed": "full",
+    "give-owner-relaxed": "full",
+    "give-owner-fence-release": "sleep",
+    "give-owner-fence-relaxed": "full",
+    "writer-fence-relaxed": "alone 48",
+    "publish-relaxed": "alone 32",
+    "load-head-reader-relaxed": "alone 32",
+    "load-header-relaxed": "alone 32",
+    "reader-fence-relaxed": "alone 32",
+    "take-head-relaxed": "reuse",
+    "load-seq-relaxed": "two sleepers",
+    "sleeper-fence-acq-rel": "sleep",
+    "bump-seq-relaxed": "two sleepers",
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("model", ["rc11", "sc"])
+def test_a_scenario_is_right_in_every_execution(name: str, model: str) -> None:
+    seen = examine(SMALL[name], model=model)  # type: ignore[arg-type]
+    assert seen.verdict.outcome is Outcome.PASS, seen.verdict
+    assert seen.exhausted
+    assert seen.executions > seen.histories > 0
+
+
+@pytest.mark.parametrize("name", CONVICTING)
+def test_a_program_that_convicts_mutants_acquits_the_channel(name: str) -> None:
+    assert explore(CONVICTING[name]).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("mutant", FOUND_BY)
+def test_a_mutant_is_convicted_and_its_schedule_replays(mutant: str) -> None:
+    program = CONVICTING[FOUND_BY[mutant]]
+    seen = examine(program, mutant=mutant)
+    assert seen.verdict.outcome is Outcome.FAIL, seen.verdict
+    assert seen.schedule
+    shown = replay(program, seen.schedule, mutant=mutant)
+    assert shown.splitlines()[-1].startswith(seen.verdict.rule)
+    assert "channel.hpp:" in shown
+
+
+def test_an_order_that_only_load_buffering_would_betray_is_not_convicted() -> None:
+    """RC11 forbids cycles of program order and reads-from; docs/explorer.md says what follows."""
+    assert all(
+        explore(program, mutant="load-head-writer-relaxed").outcome is Outcome.PASS for program in CONVICTING.values()
+    )
+
+
+@pytest.mark.parametrize("name", [*SMALL, *WITH_DEAD])
+def test_no_kill_anywhere_harms_the_survivors(name: str) -> None:
+    seen = examine({**SMALL, **WITH_DEAD}[name], driver="crash")
+    assert seen.verdict.outcome is Outcome.PASS, seen.verdict
+    assert seen.executions > 50
+
+
+@pytest.mark.parametrize(
+    ("mutant", "name", "rule"),
+    [("no-recovery", "dead writer", "stuck"), ("trusting-recovery", "dead writer", "history")],
+)
+def test_a_mutant_of_the_recovery_is_convicted_by_a_kill(mutant: str, name: str, rule: str) -> None:
+    program = WITH_DEAD[name]
+    assert explore(program, mutant=mutant).outcome is Outcome.PASS  # nothing shows while everybody lives
+    seen = examine(program, driver="crash", mutant=mutant)
+    assert (seen.verdict.outcome, seen.verdict.rule) == (Outcome.FAIL, rule)
+    assert "killed before its access" in seen.verdict.reason
+    assert replay(program, seen.schedule, mutant=mutant, kills=seen.kills).splitlines()[-1].startswith(rule)
+
+
+@pytest.mark.parametrize("driver", ["pct", "pos", "uniform"])
+def test_a_random_driver_finds_a_bug_and_its_schedule_replays(driver: str) -> None:
+    program = CONVICTING["alone 32"]
+    seen = examine(program, driver=driver, executions=50_000, mutant="publish-relaxed")  # type: ignore[arg-type]
+    assert seen.verdict.outcome is Outcome.FAIL
+    assert replay(program, seen.schedule, mutant="publish-relaxed").splitlines()[-1].startswith("history")
+
+
+def test_a_random_driver_that_found_nothing_has_proved_nothing() -> None:
+    verdict = explore(SMALL["swsr"], driver="pct", executions=1_000)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "not exhausted, and nothing found" in verdict.reason
+
+
+def test_an_exploration_cut_short_is_inconclusive() -> None:
+    verdict = explore(SMALL["mwmr"], executions=100)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "not exhausted, and nothing found" in verdict.reason
+
+
+def test_a_schedule_of_another_program_is_refused() -> None:
+    seen = examine(CONVICTING["sleep"], mutant="silent-writer")
+    with pytest.raises(ExploreError, match="belongs to program"):
+        replay(CONVICTING["sleep"], seen.schedule, mutant="lost-wakeup")
+
+
+@pytest.mark.parametrize("schedule", ["", "explore9:x:A", "explore1:", "A3B"])
+def test_a_malformed_schedule_is_refused(schedule: str) -> None:
+    with pytest.raises(ExploreError, match="schedule"):
+        replay(SMALL["swsr"], schedule)
+
+
+def test_what_cannot_be_explored_is_refused_with_a_reason() -> None:
+    with pytest.raises(ExploreError, match="unknown driver 'quantum'"):
+        explore(SMALL["swsr"], driver="quantum")  # type: ignore[arg-type]
+    with pytest.raises(ExploreError, match="unknown memory model 'tso'"):
+        explore(SMALL["swsr"], model="tso")  # type: ignore[arg-type]
+    with pytest.raises(ExploreError, match="unknown mutant 'nonesuch'"):
+        explore(SMALL["swsr"], mutant="nonesuch")
+    with pytest.raises(ProgramError, match="unknown scenario 'swarm'"):
+        small_scenario("swarm")
+    with pytest.raises(ExploreError, match="too large to explore"):
+        explore(small_scenario("mwmr", messages=20))
