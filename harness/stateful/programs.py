@@ -31,6 +31,7 @@ _STEPS_OF_A_CALL = 14
 """Accesses to shared memory of a write; a kill is before one of them."""
 
 _WRITES = (Kind.WRITE, Kind.TRY_WRITE, Kind.WRITE_MANY)
+_DRAINING = (Kind.READ, Kind.TRY_READ, Kind.READ_MANY, Kind.SKIP_FORCE)
 _BATCHES = (Kind.WRITE_MANY, Kind.READ_MANY)
 _WAITING = (Kind.WRITE, Kind.READ, Kind.WRITE_MANY, Kind.READ_MANY)
 
@@ -65,7 +66,13 @@ def _calls(draw: st.DrawFn, kinds: tuple[Kind, ...], largest: int) -> dict[str, 
 
 
 def _numbered(worker: int, calls: list[dict[str, int]]) -> npt.NDArray[np.void]:
-    """The script: every message of this worker gets its own identity."""
+    """The script: every message of this worker gets its own identity.
+
+    A worker that never writes repeats its script until the stream has ended, so it must be able to drain the channel.
+    """
+    kinds = {Kind(call["kind"]) for call in calls}
+    if not kinds & {*_WRITES, *_DRAINING}:
+        calls = [*calls, {"kind": Kind.TRY_READ.value}]
     number = 0
     for call in calls:
         if Kind(call["kind"]).writes:
@@ -84,6 +91,8 @@ def programs(
     kinds: tuple[Kind, ...] = tuple(Kind),
 ) -> Program:
     """A program of 2 to `most_workers` workers with up to `most_operations` operations each.
+
+    A worker that could only look at the channel gets a try_read more, or it would look at its last message for ever.
 
     Args:
         draw: by Hypothesis. most_workers, most_operations, largest_capacity: bounds. kinds: what may be called.
