@@ -71,23 +71,27 @@ private:
 
 class BatchSink {
 public:
+    explicit BatchSink(std::size_t limit) { items_.reserve(std::min(limit, kUsualMessages)); }
+    BatchSink(const BatchSink&) = delete;
+    ~BatchSink() { restart(); }
+
     void restart() {
-        arena_.clear();
+        for (const Item& item : items_) Py_DECREF(item.data);
         items_.clear();
     }
+    // Called with the GIL: only waiting lets go of it.
     std::byte* reserve(u64 length, Position id) {
-        const std::size_t from = arena_.size();
-        arena_.resize(from + length);
-        items_.push_back({id, from, length});
-        return arena_.data() + from;
+        PyObject* const data = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(length));
+        if (data == nullptr) return nullptr;
+        items_.push_back({id, data});
+        return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(data));
     }
-    PyObject* take(PyTypeObject* entry_type, std::size_t count) const {
+    // The first `count`, as a list of entries.
+    PyObject* take(PyTypeObject* entry_type, std::size_t count) {
+        PyErr_Clear();  // no memory for the message behind them, which is still in the channel
         PyObject* const list = PyList_New(static_cast<Py_ssize_t>(count));
         for (std::size_t i = 0; list != nullptr && i < count; ++i) {
-            const Item& item = items_[i];
-            PyObject* const data = PyBytes_FromStringAndSize(reinterpret_cast<const char*>(arena_.data()) + item.from,
-                                                             static_cast<Py_ssize_t>(item.length));
-            PyObject* const entry = data == nullptr ? nullptr : make_entry(entry_type, item.id, data);
+            PyObject* const entry = make_entry(entry_type, items_[i].id, Py_NewRef(items_[i].data));
             if (entry == nullptr) {
                 Py_DECREF(list);
                 return nullptr;
@@ -100,10 +104,9 @@ public:
 private:
     struct Item {
         Position id;
-        std::size_t from;
-        u64 length;
+        PyObject* data;
     };
-    std::vector<std::byte> arena_;
+    static constexpr std::size_t kUsualMessages = 64;
     std::vector<Item> items_;
 };
 
@@ -129,17 +132,41 @@ public:
     std::span<const std::byte> bytes() const {
         return {static_cast<const std::byte*>(view_.buf), static_cast<std::size_t>(view_.len)};
     }
+    bool held() const { return held_; }
 
 private:
-    Py_buffer view_{};
+    Py_buffer view_;
     bool held_ = false;
 };
 
-struct PayloadSource {
-    std::vector<Payload> payloads;
-    std::vector<Position> ids;
-    std::span<const std::byte> message(std::size_t i) const { return payloads[i].bytes(); }
-    void accepted(std::size_t, Position id) { ids.push_back(id); }
+class PayloadSource {
+public:
+    explicit PayloadSource(std::size_t count) {
+        messages_.reserve(count);
+        ids_.reserve(count);
+    }
+    // False with a Python error set.
+    bool add(PyObject* object) {
+        Payload payload;
+        if (!payload.take(object)) return false;
+        messages_.push_back(payload.bytes());
+        if (payload.held()) held_.push_back(std::move(payload));  // bytes need no view, and most messages are bytes
+        return true;
+    }
+    std::span<const std::byte> message(std::size_t i) const { return messages_[i]; }
+    void accepted(std::size_t, Position id) { ids_.push_back(id); }
+
+    const std::vector<Position>& ids() const { return ids_; }
+    u64 largest() const {
+        u64 size = 0;
+        for (const auto& message : messages_) size = std::max<u64>(size, message.size());
+        return size;
+    }
+
+private:
+    std::vector<std::span<const std::byte>> messages_;
+    std::vector<Payload> held_;
+    std::vector<Position> ids_;
 };
 
 // ---- errors
@@ -339,26 +366,21 @@ public:
         if (sequence == nullptr) return nullptr;
         const nb::object held = nb::steal(sequence);  // keeps every item alive
         const auto size = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(sequence));
-        PayloadSource source;
-        source.payloads.resize(size);
-        source.ids.reserve(size);
+        PayloadSource source(size);
         for (std::size_t i = 0; i < size; ++i)
-            if (!source.payloads[i].take(PySequence_Fast_GET_ITEM(sequence, static_cast<Py_ssize_t>(i)))) return nullptr;
+            if (!source.add(PySequence_Fast_GET_ITEM(sequence, static_cast<Py_ssize_t>(i)))) return nullptr;
         GilHook hook(handle->block_);
         Effort effort;
         std::size_t done = 0;
         const auto call = [&] { return handle->core_->write_many(source, size, done, deadline, effort, hook); };
         const Status status = size < kLongBatch ? call() : hook.without_gil(call);
         handle->count(Operation::write, effort);
-        if (status == Status::ok) return id_list(source.ids);
+        if (status == Status::ok) return id_list(source.ids());
         u64 refused = 0;
-        if (status == Status::too_large) {
-            for (const Payload& payload : source.payloads) refused = std::max<u64>(refused, payload.bytes().size());
-        } else if (done < size) {
-            refused = source.message(done).size();
-        }
+        if (status == Status::too_large) refused = source.largest();
+        else if (done < size) refused = source.message(done).size();
         handle->raise_status(status, effort, refused);
-        return add_written(source.ids);
+        return add_written(source.ids());
     }
 
     static PyObject* try_read(PyObject* self, PyObject*) {
@@ -576,11 +598,11 @@ private:
             PyErr_Format(PyExc_ValueError, "limit is a number of messages from 1; got %zd", wanted);
             return nullptr;
         }
-        BatchSink sink;
+        const auto most = static_cast<std::size_t>(wanted);
+        BatchSink sink(most);
         GilHook hook(handle->block_);
         Effort effort;
         std::size_t taken = 0;
-        const auto most = static_cast<std::size_t>(wanted);
         const Status status = blocking ? handle->core_->read_many(sink, most, taken, deadline, effort, hook)
                                        : handle->core_->try_read_many(sink, most, taken, effort);
         handle->count(Operation::read, effort);
