@@ -6,13 +6,16 @@ see.
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from harness import _explorer
-from harness.explore.trace import lanes
+from harness.explore.trace import lanes, worker_name
 from harness.operation import Kind
 from harness.program import Program
 from harness.verdict import Verdict, Witness
@@ -23,6 +26,8 @@ Driver = Literal["exhaustive", "crash", "pct", "pos", "uniform"]
 Model = Literal["rc11", "sc"]
 
 PROPERTY = "explored"
+SHARES_PER_JOB = 4
+"""Shares differ in size; more of them than processes even that out."""
 
 
 class ExploreError(ValueError):
@@ -66,6 +71,8 @@ def explore(
     mutant: str = "",
     every: int = 2,
     seed: int = 1,
+    jobs: int = 1,
+    executor: Executor | None = None,
 ) -> Verdict:
     """Look for an execution of the program in which the channel breaks a guarantee.
 
@@ -77,6 +84,8 @@ def explore(
         executions, seconds: bounds, whichever comes first.
         mutant: name of a planted bug. every: period of those that strike every n-th call.
         seed: of a random driver.
+        jobs: processes that share the work of the exhaustive and the crash driver.
+        executor: any ``concurrent.futures`` executor to run them on, instead of processes of one's own.
     """
     return examine(
         program,
@@ -87,6 +96,8 @@ def explore(
         mutant=mutant,
         every=every,
         seed=seed,
+        jobs=jobs,
+        executor=executor,
     ).verdict
 
 
@@ -119,39 +130,40 @@ def examine(
     mutant: str = "",
     every: int = 2,
     seed: int = 1,
+    jobs: int = 1,
+    executor: Executor | None = None,
 ) -> Exploration:
     """As `explore`, with all that was counted, and the schedule of a failure."""
     if driver not in get_args(Driver):
         raise ExploreError(f"unknown driver {driver!r}; there are {', '.join(get_args(Driver))}")
     if model not in get_args(Model):
         raise ExploreError(f"unknown memory model {model!r}; there are {', '.join(get_args(Model))}")
+    if jobs < 1:
+        raise ExploreError(f"jobs is a whole number from 1; got {jobs}")
     start = time.monotonic()
-    limit = 2**63 if executions is None else executions
+    task = _Task(program, driver, model, mutant, every, seed, executions, seconds)
+    subject_of(program, mutant=mutant, every=every)  # what is wrong with the program is said here and not in a job
+    if driver == "crash":
+        parts = iter(_kill_plans(task))
+    elif driver == "exhaustive" and (jobs > 1 or executor is not None):
+        shares = jobs * SHARES_PER_JOB
+        parts = iter([_Part(share=share, shares=shares) for share in range(shares)])
+    else:
+        parts = iter([_Part()])
     done = cut = histories = 0
     exhausted = True
-    plans = _kill_plans(program, model, mutant, every) if driver == "crash" else iter([()])
-    if driver == "crash":
-        program = survivable(program)
-    for kills in plans:
-        subject = subject_of(program, mutant=mutant, every=every, kills=kills)
-        left = seconds - (time.monotonic() - start)
-        if done >= limit or left <= 0:
-            exhausted = False
-            break
-        if driver in ("exhaustive", "crash"):
-            result = _explorer.explore(subject, model=model, executions=limit - done, seconds=left)
-        else:
-            walks = limit if executions is not None else 2**63
-            result = _explorer.sample(subject, driver, seed, walks, model=model, seconds=left)
-        done, cut, histories = done + result.complete, cut + result.cut, histories + subject.histories
-        exhausted = exhausted and result.exhausted
-        if result.failures:
-            failure = result.failures[0]
+    for seen in _seen(task, parts, jobs, executor, start + seconds):
+        done, cut, histories = done + seen.executions, cut + seen.cut, histories + seen.histories
+        exhausted = exhausted and seen.exhausted
+        if seen.fault:
             checked = {"executions": done + 1, "histories": histories}
-            verdict = Verdict.failed(PROPERTY, failure.fault, Witness(_sentence(failure, kills)), checked)
-            return Exploration(
-                verdict, driver, model, done, cut, histories, False, time.monotonic() - start, failure.schedule, kills
-            )
+            witness = Witness(f"{seen.what}{_killed(seen.kills)}; schedule {seen.schedule}")
+            verdict = Verdict.failed(PROPERTY, seen.fault, witness, checked)
+            took = time.monotonic() - start
+            return Exploration(verdict, driver, model, done, cut, histories, False, took, seen.schedule, seen.kills)
+        if executions is not None and done >= executions:
+            exhausted = exhausted and next(parts, None) is None
+            break
     counted = f"{done:,} executions ({cut:,} more cut in a wait), {histories:,} distinct histories, model {model}"
     checked = {"executions": done, "histories": histories}
     if exhausted:
@@ -159,6 +171,83 @@ def examine(
     else:
         verdict = Verdict.inconclusive(PROPERTY, f"not exhausted, and nothing found: {counted}", checked)
     return Exploration(verdict, driver, model, done, cut, histories, exhausted, time.monotonic() - start)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What all parts of an exploration have in common. Plain data: it goes to other processes."""
+
+    program: Program
+    driver: Driver
+    model: Model
+    mutant: str
+    every: int
+    seed: int
+    executions: int | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One part of an exploration, independent of the others."""
+
+    kills: tuple[tuple[int, int], ...] = ()
+    share: int = 0
+    shares: int = 1
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What came of a part."""
+
+    executions: int
+    cut: int
+    histories: int
+    exhausted: bool
+    fault: str = ""
+    what: str = ""
+    schedule: str = ""
+    kills: tuple[tuple[int, int], ...] = ()
+
+
+def _explore_part(task: _Task, part: _Part, seconds: float) -> _Seen:
+    program = survivable(task.program) if task.driver == "crash" else task.program
+    subject = subject_of(program, mutant=task.mutant, every=task.every, kills=part.kills)
+    limit = 2**63 if task.executions is None else task.executions
+    if task.driver in ("exhaustive", "crash"):
+        result = _explorer.explore(
+            subject, model=task.model, executions=limit, seconds=seconds, share=part.share, shares=part.shares
+        )
+    else:
+        result = _explorer.sample(subject, task.driver, task.seed, limit, model=task.model, seconds=seconds)
+    counts = (result.complete, result.cut, subject.histories, result.exhausted)
+    if not result.failures:
+        return _Seen(*counts)
+    failure = result.failures[0]
+    return _Seen(*counts, failure.fault, failure.what, failure.schedule, part.kills)
+
+
+def _seen(
+    task: _Task, parts: Iterator[_Part], jobs: int, executor: Executor | None, deadline: float
+) -> Iterator[_Seen]:
+    """The parts one after another, or in any order from an executor; a part that gets no time is not exhausted."""
+    if jobs == 1 and executor is None:
+        for part in parts:
+            left = deadline - time.monotonic()
+            yield _explore_part(task, part, left) if left > 0 else _Seen(0, 0, 0, False)
+            if left <= 0:
+                return
+        return
+    with ExitStack() as stack:
+        if executor is None:
+            executor = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")))
+        futures = [executor.submit(_explore_part, task, part, max(0.0, deadline - time.monotonic())) for part in parts]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def replay(
@@ -200,15 +289,14 @@ def survivable(program: Program) -> Program:
     return Program(program.name, tuple(scripts), program.capacity, program.config, program.seed, program.parameters)
 
 
-def _kill_plans(program: Program, model: Model, mutant: str, every: int) -> Iterator[tuple[tuple[int, int], ...]]:
+def _kill_plans(task: _Task) -> Iterator[_Part]:
     """Every worker, before each of its accesses: as many as its longest execution has."""
-    subject = subject_of(survivable(program), every=every)
-    longest = _explorer.explore(subject, model=model, seconds=10.0, stop_at_failure=False).longest
-    for worker in range(len(program.workers)):
-        for step in range(longest[worker]):
-            yield ((worker, step),)
+    subject = subject_of(survivable(task.program), every=task.every)
+    alive = _explorer.explore(subject, model=task.model, seconds=task.seconds, stop_at_failure=False)
+    for worker in range(len(task.program.workers)):
+        for step in range(alive.longest[worker]):
+            yield _Part(kills=((worker, step),))
 
 
-def _sentence(failure: _explorer.Failure, kills: tuple[tuple[int, int], ...]) -> str:
-    killed = "".join(f" with worker {chr(ord('A') + worker)} killed before its access {step}" for worker, step in kills)
-    return f"{failure.what}{killed}; schedule {failure.schedule}"
+def _killed(kills: tuple[tuple[int, int], ...]) -> str:
+    return "".join(f" with worker {worker_name(worker)} killed before its access {step}" for worker, step in kills)

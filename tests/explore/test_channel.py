@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from harness.explore import ExploreError, examine, explore, replay
@@ -108,6 +110,22 @@ def test_an_exploration_cut_short_is_inconclusive() -> None:
     verdict = explore(SMALL["mwmr"], executions=100)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert "not exhausted, and nothing found" in verdict.reason
+
+
+@pytest.mark.parametrize("driver", ["exhaustive", "crash"])
+def test_several_jobs_see_together_exactly_what_one_sees(driver: str) -> None:
+    program = SMALL["mwsr"] if driver == "exhaustive" else WITH_DEAD["dead writer"]
+    one = examine(program, driver=driver)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(2) as executor:
+        several = examine(program, driver=driver, jobs=2, executor=executor)  # type: ignore[arg-type]
+    assert (several.executions, several.cut, several.exhausted) == (one.executions, one.cut, True)
+    assert several.verdict.outcome is Outcome.PASS
+
+
+def test_jobs_of_other_processes_find_a_bug_too() -> None:
+    seen = examine(CONVICTING["two sleepers"], mutant="bump-seq-relaxed", jobs=2)
+    assert seen.verdict.rule == "stuck"
+    assert "stuck" in replay(CONVICTING["two sleepers"], seen.schedule, mutant="bump-seq-relaxed").splitlines()[-1]
 
 
 def test_a_schedule_of_another_program_is_refused() -> None:

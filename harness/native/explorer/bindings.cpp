@@ -335,8 +335,13 @@ NB_MODULE(_explorer, module) {
     module.def(
         "explore",
         [](Subject& subject, const std::string& model, bool waiting, int spurious_failures, std::uint64_t executions, double seconds,
-           bool stop_at_failure, bool graphs) {
+           bool stop_at_failure, bool graphs, unsigned share, unsigned shares) {
             ExhaustiveOptions options;
+            if (shares == 0 || share >= shares) {
+                throw std::invalid_argument("share is below shares; got " + std::to_string(share) + " of " + std::to_string(shares));
+            }
+            options.share = share;
+            options.shares = shares;
             options.model = model_of(model);
             options.waiting = waiting;
             options.spurious_failures = spurious_failures;
@@ -347,7 +352,8 @@ NB_MODULE(_explorer, module) {
             return explore(subject, options, graphs);
         },
         "subject"_a, "model"_a = "rc11", "waiting"_a = true, "spurious_failures"_a = 1, "executions"_a = UINT64_MAX,
-        "seconds"_a = 1e18, "stop_at_failure"_a = true, "graphs"_a = false, "Every execution, each once.");
+        "seconds"_a = 1e18, "stop_at_failure"_a = true, "graphs"_a = false, "share"_a = 0, "shares"_a = 1,
+        "Every execution, each once; or one of several disjoint shares of them.");
     module.def(
         "sample",
         [](Subject& subject, const std::string& strategy, std::uint64_t seed, std::uint64_t executions, const std::string& model,

@@ -37,6 +37,9 @@ struct ExhaustiveOptions {
     std::uint64_t executions = UINT64_MAX;
     double seconds = 1e18;
     bool stop_at_failure = true;
+    // Explore only one of several disjoint shares of the executions, which together are all of them.
+    unsigned share = 0;
+    unsigned shares = 1;
 };
 
 struct Counts {
@@ -66,24 +69,10 @@ public:
     Machine& machine() { return machine_; }
 
     Counts explore() {
-        const auto start = std::chrono::steady_clock::now();
+        start_ = std::chrono::steady_clock::now();
         counts_ = {};
         failures_.clear();
-        alternatives_.clear();
-        live_ = 1;
-        if (graphs_.empty()) graphs_.emplace_back();
-        graphs_.front().clear();
-        use(graphs_.front());
-        for (bool more = true; more; more = next()) {
-            run();
-            if (options_.stop_at_failure && counts_.failed > 0) return counts_;
-            if (counts_.complete + counts_.cut >= options_.executions) break;
-            if (counts_.runs % 1024 == 0 &&
-                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() > options_.seconds) {
-                break;
-            }
-        }
-        counts_.exhausted = alternatives_.empty();
+        counts_.exhausted = options_.shares > 1 ? explore_share() : explore_below({});
         return counts_;
     }
 
@@ -118,6 +107,7 @@ public:
     void failed(Failure failure) override {
         ++counts_.failed;
         abandoned_ = true;
+        if (quiet_) return;
         failures_.push_back(std::move(failure));
         if (on_failure) on_failure(*graph_);
     }
@@ -159,6 +149,70 @@ private:
     void use(Graph& graph) {
         graph_ = &graph;
         machine_.use(graph);
+    }
+
+    // --- the order of exploration --------------------------------------------------------------------------------------
+
+    // A graph that stands for itself, and what is to be done with it; without an alternative, the empty graph.
+    struct Root {
+        Graph graph;
+        std::optional<Alternative> alternative;
+    };
+
+    // Make a root the bottom of the stack. False: it was inconsistent, and nothing is left of it.
+    bool begin(const Root& root) {
+        live_ = 1;
+        if (graphs_.empty()) graphs_.emplace_back();
+        graphs_.front() = root.graph;
+        use(graphs_.front());
+        alternatives_.clear();
+        if (!root.alternative) return true;
+        alternatives_.push_back(*root.alternative);
+        alternatives_.back().graph = 0;
+        return next();
+    }
+
+    // Everything that grows from a root, depth first. False: stopped before the end.
+    bool explore_below(const Root& root) {
+        for (bool more = begin(root); more; more = next()) {
+            run();
+            if (limit_reached()) return false;
+        }
+        return true;
+    }
+
+    bool limit_reached() const {
+        if (options_.stop_at_failure && counts_.failed > 0) return true;
+        if (counts_.complete + counts_.cut >= options_.executions) return !alternatives_.empty();
+        return counts_.runs % 1024 == 0 &&
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() > options_.seconds;
+    }
+
+    // Graphs on the stack are independent of each other. Every process that has a share makes the same roots, breadth
+    // first; each counts and explores only its own, and the first what was met on the way.
+    bool explore_share() {
+        std::deque<Root> roots{Root{}};
+        const bool first = options_.share == 0;
+        const std::size_t wanted = std::max<std::size_t>(options_.shares * 16U, fewest_roots);
+        while (!roots.empty() && roots.size() < wanted) {
+            const Root root = std::move(roots.front());
+            roots.pop_front();
+            if (!begin(root)) continue;
+            const Counts before = counts_;
+            quiet_ = !first;
+            run();
+            quiet_ = false;
+            if (!first) counts_ = before;
+            if (first && limit_reached()) return false;
+            for (const Alternative& alternative : alternatives_) {
+                Root& next_root = roots.emplace_back(Root{graphs_[alternative.graph], alternative});
+                next_root.graph.truncate(alternative.length);
+            }
+        }
+        for (std::size_t at = options_.share; at < roots.size(); at += options_.shares) {
+            if (!explore_below(roots[at])) return false;
+        }
+        return true;
     }
 
     // --- one step ------------------------------------------------------------------------------------------------------
@@ -348,6 +402,7 @@ private:
         }
         if (!waits) {
             ++counts_.complete;
+            if (quiet_) return;
             if (on_complete) on_complete(*graph_);
             if (judge) {
                 if (auto wrong = judge(*graph_)) failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
@@ -389,6 +444,7 @@ private:
     }
 
     static constexpr std::uint64_t verify_every = 1000;
+    static constexpr std::size_t fewest_roots = 1024;  // subtrees differ much in size
 
     ExhaustiveOptions options_;
     Extension extension_;
@@ -403,6 +459,8 @@ private:
     bool abandoned_ = false;  // the current execution ends here
     bool one_step_ = false;   // stop the worker after its next access
     bool verifying_ = false;
+    bool quiet_ = false;  // another share reports this execution
+    std::chrono::steady_clock::time_point start_;
 };
 
 }  // namespace explorer
