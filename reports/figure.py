@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ INK, GRID = "#010101", "#010102"
 SERIES = ("#010111", "#010112", "#010113", "#010114", "#010115", "#010116", "#010117", "#010118")
 _VARIABLES = {INK: "currentColor", GRID: "var(--grid)"} | {c: f"var(--s{n})" for n, c in enumerate(SERIES)}
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "channel-harness",
     "font.size": 9.0,
@@ -54,17 +54,16 @@ STYLE = {
 
 def to_svg(figure: Figure, prefix: str, title: str, description: str) -> str:
     """The `<svg>` element; `prefix` is unique in the page."""
+    import matplotlib as mpl
+
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    with mpl.rc_context(STYLE):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
-    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
-    svg = re.sub(r'((?:xlink:)?href=")#', rf"\1#{prefix}-", svg)
-    svg = svg.replace("url(#", f"url(#{prefix}-")
+    svg = _slim(re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S), prefix)
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(colour, variable)
-    svg = re.sub(r"(\d+\.\d{2})\d+", r"\1", svg)
     opening, rest = svg.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', opening)
     assert box is not None, "matplotlib writes a viewBox"
@@ -73,3 +72,24 @@ def to_svg(figure: Figure, prefix: str, title: str, description: str) -> str:
         f'aria-labelledby="{prefix}-title {prefix}-desc"><title id="{prefix}-title">{html.escape(title)}</title>'
         f'<desc id="{prefix}-desc">{html.escape(description)}</desc>{rest.strip()}'
     )
+
+
+def _slim(svg: str, prefix: str) -> str:
+    """The same drawing in fewer bytes: two decimals, ids only where something refers to them, and those short."""
+    svg = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d{2})\d+", r"\1", tag[0]), svg)
+    svg = re.sub(r' transform="rotate\(-0 [^"]*"', "", re.sub(r" font-family: [^;\"]*;", "", svg))
+    svg = re.sub(r"\s*\n\s*", "\n", svg)
+    used = dict.fromkeys(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
+    short = {name: f"{prefix}-{number}" for number, name in enumerate(used)}
+    svg = re.sub(r' id="([^"]*)"', lambda found: f' id="{short[found[1]]}"' if found[1] in short else "", svg)
+    svg = re.sub(r'(href="#|url\(#)([^")]+)', lambda found: found[1] + short[found[2]], svg)
+    return re.sub(r'<g( [^>]*)?>\n((?:<use [^>]*? style="([^"]*)"/>\n)+)</g>', _shared_style, svg)
+
+
+def _shared_style(group: re.Match[str]) -> str:
+    """Marks of one series have one style, which the group can carry."""
+    attributes, marks, style = group[1] or "", group[2], group[3]
+    if "style=" in attributes or set(re.findall(r'style="([^"]*)"', marks)) != {style}:
+        return group[0]
+    bare = marks.replace(f' style="{style}"', "")
+    return f'<g{attributes} style="{style}">\n{bare}</g>'

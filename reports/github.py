@@ -11,7 +11,7 @@ from typing import TextIO
 from harness.record import RunRecord
 from reports.results import label, overall
 
-__all__ = ["announce", "annotations", "summary"]
+__all__ = ["annotations", "announce", "summary"]
 
 _MARKS = {"pass": "✔", "fail": "✘", "inconclusive": "?"}
 
@@ -21,7 +21,7 @@ def announce(
 ) -> None:
     """Does nothing anywhere else: each of the two happens only where GitHub's variable for it is set."""
     if environment.get("GITHUB_ACTIONS"):
-        for line in annotations(records):
+        for line in error_annotations(records):
             print(line, file=stream or sys.stderr)
     path = environment.get("GITHUB_STEP_SUMMARY")
     if path:
@@ -29,7 +29,7 @@ def announce(
             file.write(summary(records))
 
 
-def annotations(records: Sequence[RunRecord]) -> list[str]:
+def error_annotations(records: Sequence[RunRecord]) -> list[str]:
     """Workflow commands, with the scenario's module as the file that they belong to."""
     lines = []
     for record in records:

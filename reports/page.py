@@ -17,18 +17,36 @@ import jinja2
 
 from harness.record import Failure, RunRecord
 from harness.verdict import Outcome
-from reports.plots import performance
+from reports.plots import Plot, performance
 from reports.results import assertions, label, overall
-from reports.sections import sections
+from reports.sections import Section, sections
 
 __all__ = ["MOST_BYTES", "render"]
 
 MOST_BYTES = 5_000_000
-MOST_RUNS, MOST_FAILURES, MOST_WITNESS, MOST_WORDS = 200, 50, 60, 4_000
+"""A page that is larger is made again with less in it."""
 EXECUTORS = ("threads", "processes", "explored")
 
 _FOLDER = Path(__file__).parent / "templates"
 _MARKS = {Outcome.PASS: "✔", Outcome.FAIL: "✘", Outcome.INCONCLUSIVE: "?"}
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """How much of what can grow is shown; results.json has all."""
+
+    runs: int
+    failures: int
+    witness: int
+    rows: int
+    text: int
+
+
+_LIMITS = (
+    _Limits(runs=200, failures=50, witness=60, rows=500, text=4_000),
+    _Limits(runs=200, failures=50, witness=20, rows=200, text=400),
+    _Limits(runs=50, failures=10, witness=10, rows=50, text=200),
+)
 
 
 @dataclass(frozen=True)
@@ -71,15 +89,16 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Shown:
-    """A failure, cut to what a page can bear."""
+    """A failure, cut to what the page can bear."""
 
     run: _Run
     failure: Failure
     anchor: str
+    limits: _Limits
 
     @property
     def operations(self) -> Sequence[str]:
-        return [line[:MOST_WORDS] for line in self.failure.operations[:MOST_WITNESS]]
+        return self.failure.operations[: self.limits.witness]
 
     @property
     def hidden(self) -> int:
@@ -87,26 +106,45 @@ class _Shown:
 
     @property
     def last_words(self) -> str:
-        return self.failure.last_words[-MOST_WORDS:]
+        return self.failure.last_words[-self.limits.text :]
+
+    @property
+    def command(self) -> str:
+        """Whole or not at all: half a command reproduces nothing."""
+        return self.failure.command if len(self.failure.command) <= _LIMITS[0].text else ""
 
 
 def render(records: Sequence[RunRecord]) -> str:
     """The HTML of the report."""
+    plots, made = list(performance(records)), sections(records)
+    page = ""
+    for limits in _LIMITS:
+        page = _render(records, plots, made, limits)
+        if len(page.encode()) <= MOST_BYTES:
+            return page
+    raise ValueError(f"the page has {len(page.encode()):,} bytes even when cut; at most {MOST_BYTES:,} are allowed")
+
+
+def _render(records: Sequence[RunRecord], plots: list[Plot], made: list[Section], limits: _Limits) -> str:
     outcome, reason = overall(records)
     style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     runs = [_Run(record, f"run-{number}") for number, record in enumerate(records)]
-    shown = sorted(runs, key=lambda run: list(_MARKS).index(run.record.outcome) == 0)[:MOST_RUNS]
-    shown = [run for run in runs if run in shown]
     failures = [
-        _Shown(run, failure, f"failure-{run.anchor[4:]}-{number}")
+        _Shown(run, failure, f"failure-{run.anchor[4:]}-{number}", limits)
         for run in runs
         for number, failure in enumerate(run.record.failures)
-    ]
-    template = _environment().get_template("page.html.j2")
+    ][: limits.failures]
+    # what did not pass is never cut away by what did; nor is a run that a failure points to
+    named = {failure.run.anchor for failure in failures}
+    first = sorted(runs, key=lambda run: (run.anchor not in named, run.record.outcome is Outcome.PASS))[: limits.runs]
+    kept = {run.anchor for run in first}
+    shown = [run for run in runs if run.anchor in kept]
+    template = _environment(limits).get_template("page.html.j2")
     return template.render(
         outcome=outcome.value,
         mark=_MARKS[outcome],
-        reason=reason[:MOST_WORDS],
+        reason=reason,
+        limits=limits,
         style=style,
         script=script,
         script_hash=_hash(script),
@@ -114,11 +152,11 @@ def render(records: Sequence[RunRecord]) -> str:
         runs_hidden=len(runs) - len(shown),
         rows=_rows(shown),
         executors=EXECUTORS,
-        failures=failures[:MOST_FAILURES],
-        failures_hidden=max(0, len(failures) - MOST_FAILURES),
+        failures=failures,
+        failures_hidden=sum(len(record.failures) for record in records) - len(failures),
         assertions=sorted(assertions(records).items()),
-        plots=list(performance(records)),
-        sections=sections(records),
+        plots=plots,
+        sections=made,
         environment=_environment_table(records),
         commit=_first(records, "commit"),
         started=min((record.started for record in records if record.started), default=""),
@@ -128,7 +166,7 @@ def render(records: Sequence[RunRecord]) -> str:
     )
 
 
-def _environment() -> jinja2.Environment:
+def _environment(limits: _Limits) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -136,7 +174,12 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"count": _count, "time": _time, "label": label, "mark": _MARKS.__getitem__}
+
+    def cut(text: object) -> str:
+        whole = str(text)
+        return whole if len(whole) <= limits.text else whole[: limits.text] + "…"
+
+    environment.filters |= {"count": _count, "time": _time, "label": label, "mark": _MARKS.__getitem__, "cut": cut}
     return environment
 
 

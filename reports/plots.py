@@ -143,6 +143,7 @@ def _throughput(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
         rasterized=len(pairs) > MOST_MARKS,
     )
     axes.set_ylim(bottom=0)
+    axes.locator_params(nbins=5)
     axes.set_xlabel("s", loc="right", labelpad=-2)
     axes.set_ylabel("M operations/s")
 
@@ -168,7 +169,8 @@ def _latency(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
             label=kind if record.mode == "native" else None,
         )
     axes.set_yscale("log")
-    percents = (50, 90, 99, 99.9, 99.99, 99.999)
+    most = max((summary.count for summary in metrics.latency.values()), default=0)
+    percents = [p for p in (50, 90, 99, 99.9, 99.99, 99.999) if p <= 99 or _seen(p, most)]
     axes.set_xticks([_nines(p) for p in percents], [f"{p:g} %" for p in percents])
     axes.set_ylabel("µs")
 
@@ -190,6 +192,7 @@ def _retries(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
             linestyle=_DASHES.get(record.mode, ":"),
             drawstyle="steps-mid",
             marker=marker,
+            markevery=max(1, len(pairs) // 5),
             markersize=2.8,
             linewidth=1.0,
             label=kind if record.mode == "native" else None,

@@ -120,7 +120,7 @@ def _bench(records: Sequence[RunRecord]) -> Section:
     for record in records:
         rows = []
         for cell in record.details.get("cells", ()):
-            place = f"{cell['on']} {cell['senders']}×{cell['receivers']}, {cell['size']:,} B"
+            place = f"{cell['on']} {cell['senders']}x{cell['receivers']}, {cell['size']:,} B"
             place += f", batch {cell['batch']}" if cell["batch"] > 1 else ""
             for figure in cell["figures"]:
                 rate, ratio = figure["rate"], figure["ratio"]

@@ -1,6 +1,6 @@
 """A page in a real Chromium, headless: what it logged, what it asked of the network, and how it looks.
 
-Also a program: ``python tests/reports/chromium.py PAGE PNG [dark] [WIDTHxHEIGHT]`` makes a screenshot (docs/report.png).
+Also a program, which makes docs/report.png: ``python tests/reports/chromium.py PAGE PNG [dark] [WIDTHxHEIGHT]``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 DEADLINE_S = 90.0
 # kinds of a net log's events that mean that something was fetched; the numbers differ by version, the names do not
 _REQUEST = "URL_REQUEST_START_JOB"
+# who asked: the browser itself, for its own purposes; a page has an origin
+_BROWSER = "not an origin"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def visit(
         common = [
             browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-            "--disable-dev-shm-usage", "--enable-logging=stderr", f"--window-size={size[0]},{size[1]}",
+            "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--enable-logging=stderr", f"--window-size={size[0]},{size[1]}",
             f"--blink-settings=preferredColorScheme={0 if dark else 1}", f"--log-net-log={log}",
             f"--user-data-dir={folder}/profile", "--virtual-time-budget=2000",
         ]  # fmt: skip

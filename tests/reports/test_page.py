@@ -1,0 +1,108 @@
+"""The page: what it says, how large it is, and that it says it in any order of records."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from harness.record import Failure, RunRecord
+from harness.verdict import Verdict
+from reports import write_report
+from reports.page import MOST_BYTES, render
+from tests.reports.records import failed, record
+
+
+class _Page(HTMLParser):
+    """Ids, targets of links, headings' text, and text of the cells of the first table."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+        self.external: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, content in attrs:
+            if name == "id" and content:
+                self.ids.append(content)
+            if name in ("href", "xlink:href", "src") and content:
+                (self.targets if content.startswith("#") else self.external).append(content)
+
+
+def test_ids_are_unique_and_every_link_has_its_target(mixed: list[RunRecord]) -> None:
+    page = _Page(render(mixed))
+    assert [name for name, count in Counter(page.ids).items() if count > 1] == []
+    assert {target[1:] for target in page.targets} - set(page.ids) == set()
+    assert all(link.startswith("data:") for link in page.external)
+
+
+def test_the_verdict_comes_first_and_in_words(mixed: list[RunRecord], green: list[RunRecord]) -> None:
+    for records, word in ((mixed, "FAIL"), (green, "PASS"), ([], "INCONCLUSIVE")):
+        html = render(records)
+        assert f"<h1>{word}</h1>" in html
+        assert html.index("<h1>") < html.index("<section")
+
+
+def test_a_cell_that_nobody_ran_says_so_and_is_not_green() -> None:
+    html = render([record("swsr", "threads")])
+    assert html.count("not run</span>") == 2
+    assert not re.search(r'class="cell pass"[^<]*>[^<]*not run', html)
+
+
+def test_a_failure_shows_witness_command_exit_and_last_words(mixed: list[RunRecord]) -> None:
+    html = render(mixed)
+    assert "#12 worker 2 try_read message 0:18" in html
+    assert "channel-harness run mwsr --on processes --mode native --messages 100 --seed 7" in html
+    assert "reproduced 5/5" in html
+    assert "worker 1: SIGSEGV" in html
+    assert "Segmentation fault" in html
+
+
+def test_what_records_say_is_text_and_never_markup() -> None:
+    html = render([failed("<script>alert(1)</script><img src=http://example.org/>")])
+    assert "<script>alert" not in html
+    assert "<img" not in html
+
+
+def test_assertions_are_listed_by_property(green: list[RunRecord]) -> None:
+    assert re.search(r"integrity: read whole</td><td class=\"n\">1,600,000", render(green))
+
+
+def test_the_same_records_make_the_same_page(mixed: list[RunRecord]) -> None:
+    assert render(mixed) == render(mixed)
+
+
+def test_figures_follow_the_theme(green: list[RunRecord]) -> None:
+    figures = re.findall(r"<svg.*?</svg>", render(green), flags=re.S)
+    assert len(figures) == 4
+    for figure in figures:
+        # one colour of its own would be wrong in one of the two themes
+        assert not re.findall(r"#(?!plot)[0-9a-f]{6}\b", re.sub(r"<(title|desc).*?>.*?</\1>", "", figure))
+        assert "<title" in figure
+        assert "<text" in figure
+
+
+def test_usual_size(green: list[RunRecord], tmp_path: Path) -> None:
+    assert write_report(green, tmp_path).stat().st_size <= 1_000_000
+
+
+def test_greatest_size() -> None:
+    words = "x" * 20_000
+    failure = Failure("fifo", "ORDER", words, (words,) * 500, words, "5/5", words, words)
+    verdict = Verdict.inconclusive(words, words)
+    many = [
+        replace(record(f"scenario-{number}"), failures=(failure,) * 20, verdicts=(verdict,) * 5, reason=words)
+        for number in range(300)
+    ]
+    assert len(render(many).encode()) <= MOST_BYTES
+
+
+@pytest.mark.parametrize("kind", ["gate", "bench", "explore", "mutants", "of another time"])
+def test_kinds_without_details_do_not_break_the_page(kind: str) -> None:
+    assert "<h1>PASS</h1>" in render([replace(record(), kind=kind, metrics=None, details={})])
