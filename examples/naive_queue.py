@@ -1,0 +1,58 @@
+"""A bounded queue with a bug that no single-threaded test can see, and the test that finds it.
+
+python examples/naive_queue.py
+"""
+
+from __future__ import annotations
+
+import queue
+
+from hypothesis import strategies as st
+
+from harness.checks.specifications import Operation
+from harness.stateful.parallel import check_parallel
+
+CAPACITY = 2
+
+
+class NaiveQueue:
+    """Looks whether there is room, and then acts on what it saw: two threads can both see the last place free."""
+
+    def __init__(self) -> None:
+        self._items: list[int] = []
+
+    def put(self, item: int) -> None:
+        if len(self._items) >= CAPACITY:
+            raise queue.Full
+        self._items.append(item)
+
+    def get(self) -> int:
+        if not self._items:
+            raise queue.Empty
+        return self._items.pop(0)
+
+
+class BoundedQueue:
+    """The specification: the state is a tuple of items; None means that this cannot be the result in this state."""
+
+    def __init__(self, capacity: int | None = CAPACITY) -> None:
+        self._capacity = CAPACITY if capacity is None else capacity
+
+    def init(self) -> tuple[int, ...]:
+        return ()
+
+    def step(self, state: tuple[int, ...], operation: Operation) -> tuple[int, ...] | None:
+        if operation.f == "put":
+            full = len(state) >= self._capacity
+            if operation.error == "full":  # it raised queue.Full
+                return state if full else None
+            return None if full else (*state, operation.argument)
+        if operation.error == "empty":
+            return None if state else state
+        return state[1:] if state and state[0] == operation.result else None
+
+
+OPERATIONS = {"put": st.tuples(st.integers(0, 9)), "get": st.just(())}
+
+if __name__ == "__main__":
+    check_parallel(NaiveQueue, BoundedQueue(), OPERATIONS)
