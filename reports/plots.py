@@ -15,6 +15,7 @@ from harness.record import Metrics, RunRecord
 from reports.figure import INK, MOST_MARKS, SERIES, STYLE, to_svg
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -109,7 +110,7 @@ def _grid(panels: list[Panel], draw: Callable[[Axes, RunRecord, Metrics], None])
     rows = math.ceil(len(panels) / columns)
     with mpl.rc_context(STYLE):
         figure = _figure(4.6 * columns, 1.9 * rows + 0.45)
-        handles: dict[str, object] = {}
+        handles: dict[str, Artist] = {}
         for index, (title, records) in enumerate(panels):
             axes = figure.add_subplot(rows, columns, index + 1)
             axes.set_title(title)

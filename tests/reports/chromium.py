@@ -54,7 +54,8 @@ def visit(
         common = [
             browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-            "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--enable-logging=stderr", f"--window-size={size[0]},{size[1]}",
+            "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            "--enable-logging=stderr", f"--window-size={size[0]},{size[1]}",
             f"--blink-settings=preferredColorScheme={0 if dark else 1}", f"--log-net-log={log}",
             f"--user-data-dir={folder}/profile", "--virtual-time-budget=2000",
         ]  # fmt: skip
@@ -69,9 +70,8 @@ def visit(
 
 def _requests(log: dict[str, Any], page: Path) -> list[str]:
     start = log["constants"]["logEventTypes"][_REQUEST]
-    addresses = {
-        event["params"]["url"] for event in log["events"] if event["type"] == start and "url" in event.get("params", {})
-    }
+    asked = [event["params"] for event in log["events"] if event["type"] == start and "url" in event.get("params", {})]
+    addresses = {params["url"] for params in asked if params.get("initiator") != _BROWSER}
     own = page.resolve().as_uri()
     return sorted(url for url in addresses if url.split("#")[0] != own and not url.startswith(("data:", "chrome:")))
 
