@@ -232,7 +232,7 @@ private:
         // The dead writer may have published entries that it never counted in tail; readers may have taken them.
         Position tail = memory_.load(at::tail, std::memory_order_relaxed);
         for (const Position limit = tail + geometry_.capacity();
-             (tail & kClosed) == 0 && !design_.plants(Bug::trusting_recovery);) {
+             aligned(tail) && !design_.plants(Bug::trusting_recovery);) {  // not if closed, nor if hostile
             const u64 header = memory_.load(geometry_.header_at(tail), std::memory_order_relaxed);
             if (!is_published(header)) break;
             if (is_terminal(header)) tail |= kClosed;
@@ -279,6 +279,9 @@ private:
         Status status = Status::ok;
         while (done < end && tail - start < kChunkBytes) {
             const Position id = tail;
+            // Recovery walks from the stored tail; were it left at the start of the chunk, messages that readers took
+            // meanwhile could be overwritten by later ones, and the walk would parse payload.
+            if (id != start) memory_.store(at::tail, id, order(Site::store_tail));
             status = append(tail, source.message(done));
             if (status != Status::ok) break;
             source.accepted(done++, id);
@@ -321,9 +324,10 @@ private:
             if (tail - head > geometry_.capacity()) return Status::corrupted;  // head beyond tail, or too far behind
             if (tail - head > room) return Status::full;
         }
+        if (!aligned(tail)) return Status::corrupted;  // before its header is looked at: that might lie outside
         const Offset header_at = geometry_.header_at(tail);
         const u64 terminator = memory_.load(header_at, std::memory_order_relaxed);
-        if (!aligned(tail) || is_published(terminator)) return Status::corrupted;  // I1 is broken: not by this code
+        if (is_published(terminator)) return Status::corrupted;  // I1 is broken: not by this code
         if (design_.strikes(Bug::dropped_message)) return Status::ok;
         const u64 index = header_index(terminator);
         const u64 header = published_header(index, message.size());
@@ -384,8 +388,9 @@ private:
     };
 
     Head look(Position position) {
+        if (!aligned(position)) return {position, 0, HeadKind::malformed};  // its header might lie outside the block
         const u64 header = memory_.load(geometry_.header_at(position), order(Site::load_header));
-        return {position, header, aligned(position) ? classify(header) : HeadKind::malformed};
+        return {position, header, classify(header)};
     }
 
     bool move_head(Position from, Position to) {
@@ -487,7 +492,9 @@ private:
             memory_.pause();
         }
         if (!still_head(head)) return Status::conflict;
-        if (last.kind == HeadKind::malformed || last.kind == HeadKind::message) return Status::corrupted;
+        if (last.kind == HeadKind::malformed || last.kind == HeadKind::message ||
+            last.position - head > geometry_.capacity() - kEntryAlignment)
+            return Status::corrupted;
         // LP: the load of the last header; nothing in front of it can go while `head` stands.
         seen.head = head;
         seen.tail = last.position;
@@ -522,6 +529,7 @@ private:
     template <Hook H, class Round>
     Status blocking_write(Nanoseconds deadline, Effort& effort, H& hook, Round&& round) {
         Backoff backoff(policy_);
+        deadline = planted(deadline);
         bool last = deadline != never && memory_.now() >= deadline;  // does the round to come begin after the deadline?
         for (std::uint32_t rounds = 1;; ++rounds) {
             ++effort.rounds;
@@ -537,7 +545,7 @@ private:
             }
             const bool go_on = hook.waiting([&] { pause_writer(status, rounds, deadline, backoff, effort); });
             if (!go_on) return Status::interrupted;
-            last = last || (deadline != never && memory_.now() >= early(deadline));
+            last = last || (deadline != never && memory_.now() >= deadline);
         }
     }
 
@@ -563,6 +571,7 @@ private:
     template <Hook H, class Attempt>
     Status blocking_read(Nanoseconds deadline, Effort& effort, H& hook, Attempt&& attempt) {
         Backoff backoff(policy_);
+        deadline = planted(deadline);
         bool last = deadline != never && memory_.now() >= deadline;
         for (;;) {
             const Status status = attempt();
@@ -571,13 +580,13 @@ private:
             const bool limited = deadline == never && policy_.max_round_trips != 0;
             if (limited && effort.rounds >= policy_.max_round_trips) return Status::retry_limit;
             const Nanoseconds slice = limited ? backoff.next() : policy_.slice;
-            if (!hook.waiting([&] { await_message(early(deadline), slice, effort); })) return Status::interrupted;
-            last = deadline != never && memory_.now() >= early(deadline);
+            if (!hook.waiting([&] { await_message(deadline, slice, effort); })) return Status::interrupted;
+            last = deadline != never && memory_.now() >= deadline;
         }
     }
 
-    // Where a planted bug makes time-outs come early, this is half past; else the deadline itself.
-    Nanoseconds early(Nanoseconds deadline) {
+    // The deadline; where a planted bug makes time-outs come early, half the time to it.
+    Nanoseconds planted(Nanoseconds deadline) {
         if (!design_.plants(Bug::early_timeout) || deadline == never) return deadline;
         return deadline - (deadline - memory_.now()) / 2;
     }

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.checks.model import NEVER, NOT, Bools, Ints, Model, model_of
+from harness.checks.model import ALWAYS, NEVER, NOT, Bools, Ints, Model, model_of
 from harness.history import History
 from harness.operation import Kind
 from harness.verdict import Verdict, Witness
@@ -49,7 +49,8 @@ class Heads:
     inv: Ints
     ret: Ints
     row: Ints
-    unrecorded: Ints  # per value: inv of a removal that stayed pending, NEVER if there is none, -1 if one was recorded
+    clipper: Ints  # the value whose time at the head cut this operation; NOT where none did
+    unrecorded: Ints  # per value: inv of a removal that stayed pending, NEVER: none, ALWAYS: it was recorded
     first_ret: Ints  # m
     last_inv: Ints  # M
 
@@ -63,6 +64,15 @@ def check_fifo(history: History, model: Model | None = None) -> Verdict:
     model = model or model_of(history)
     assertions = _assertions(model)
     violation = next(_violations(model), None)
+    # the matching of pending removals is exact for values that were never seen at the head, and EMPTY apart
+    if (
+        violation is not None
+        and len(model.anonymous)
+        and (violation.rule == "EMPTY" or _leftovers(model)[model.peeks.value].any())
+        and next(_violations(_generous(model)), None) is None
+    ):
+        reason = "which messages the pending removals took could not be decided; with any number of them there is no"
+        return Verdict.inconclusive(PROPERTY, f"{reason} violation", assertions)
     if violation is not None:
         witness = Witness(f"{violation.rule}: {violation.sentence}", violation.rows)
         return Verdict.failed(PROPERTY, violation.rule, witness, assertions)
@@ -91,10 +101,21 @@ def _decide(model: Model) -> Iterator[Violation]:
     if isinstance(clipped, Violation):
         yield clipped
         return
-    yield from _fresh(model, clipped)
-    yield from _order(model, clipped)
-    yield from _batches(model, clipped)
-    yield from _empty(model, clipped)
+    if len(model.write_order[0]) or len(model.read_order[0]):
+        narrowed = _narrow(model, clipped)
+        if isinstance(narrowed, Violation):
+            yield narrowed
+            return
+        model, clipped = narrowed
+    for violation in (*_fresh(model, clipped), *_order(model, clipped), *_empty(model, clipped)):
+        yield _with_clippers(heads, clipped, violation)
+
+
+def _with_clippers(heads: Heads, clipped: Heads, violation: Violation) -> Violation:
+    """Add the operations that narrowed those of the violation: without them it is none."""
+    cut = clipped.clipper[np.isin(clipped.row, violation.rows)]
+    rows = [row for value in np.unique(cut[cut != NOT]).tolist() for row in _head_rows(heads, value)]
+    return replace(violation, rows=tuple(dict.fromkeys([*violation.rows, *rows])))
 
 
 # ---- what came from nowhere, or twice
@@ -145,12 +166,19 @@ def _match_pending(model: Model) -> Model:
             removal_inv[value] = min(int(removal_inv[value]), inv)
     left = left[removal_inv[left] == NEVER]
     heads = _heads(model)
-    deadline = _deadlines(model, heads)[left]
-    must = left[deadline != NEVER]
-    order = np.lexsort((np.minimum(model.write_ret, heads.first_ret)[must], _deadlines(model, heads)[must]))
+    deadline = _deadlines(model, heads)
+    must = left[deadline[left] != NEVER]
+    order = np.lexsort((np.minimum(model.write_ret, heads.first_ret)[must], deadline[must]))
     for value, inv in zip(must[order].tolist(), model.anonymous.tolist(), strict=False):
         removal_inv[value] = inv
     return replace(model, removal_inv=removal_inv)
+
+
+def _generous(model: Model) -> Model:
+    """Every value that is left may have been removed from the first pending removal on: more than can have happened."""
+    left = _leftovers(model)
+    earliest = np.minimum(model.removal_inv, model.anonymous[0])
+    return replace(model, removal_inv=np.where(left, earliest, model.removal_inv))
 
 
 def _deadlines(model: Model, heads: Heads) -> Ints:
@@ -165,6 +193,11 @@ def _deadlines(model: Model, heads: Heads) -> Ints:
         found_empty = np.append(np.minimum.accumulate(model.empty.ret[by_inv][::-1])[::-1], NEVER)
         surely_in = np.minimum(model.write_ret, heads.first_ret)
         deadline = np.minimum(deadline, found_empty[np.searchsorted(model.empty.inv[by_inv], surely_in, side="right")])
+    # a value that was seen at the head is gone when another one is; all but one must be, so few are worth a look
+    peeked = np.flatnonzero(_leftovers(model) & (heads.first_ret != NEVER))
+    for value in peeked[np.argsort(heads.first_ret[peeked])][: len(model.anonymous) + 2].tolist():
+        others = (heads.value != value) & (heads.inv > heads.first_ret[value])
+        deadline[value] = min(int(deadline[value]), int(heads.ret[others].min(initial=NEVER)))
     return deadline
 
 
@@ -178,21 +211,16 @@ def _heads(model: Model) -> Heads:
     ret = np.concatenate([model.removal_ret[removed], model.peeks.ret])
     row = np.concatenate([model.removal_row[removed], model.peeks.row])
     # a removal that nobody recorded is no operation of its own, but comes at its inv at the earliest
-    unrecorded = np.where(model.removal_row == NOT, model.removal_inv, -1)
-    return _bounded(unrecorded, value, inv, ret, row)
+    unrecorded = np.where(model.removal_row == NOT, model.removal_inv, ALWAYS)
+    return _bounded(unrecorded, value, inv, ret, row, np.full(len(row), NOT, np.int64))
 
 
-def _with_bounds_of(heads: Heads, inv: Ints, ret: Ints) -> Heads:
-    """The same operations with other intervals."""
-    return _bounded(heads.unrecorded, heads.value, inv, ret, heads.row)
-
-
-def _bounded(unrecorded: Ints, value: Ints, inv: Ints, ret: Ints, row: Ints) -> Heads:
+def _bounded(unrecorded: Ints, value: Ints, inv: Ints, ret: Ints, row: Ints, clipper: Ints) -> Heads:
     first_ret = np.full(len(unrecorded), NEVER, np.int64)
     np.minimum.at(first_ret, value, ret)
     last_inv = unrecorded.copy()
     np.maximum.at(last_inv, value, inv)
-    return Heads(value, inv, ret, row, unrecorded, first_ret, last_inv)
+    return Heads(value, inv, ret, row, clipper, unrecorded, first_ret, last_inv)
 
 
 def _peek_after_removal(model: Model, heads: Heads) -> Iterator[Violation]:
@@ -261,7 +289,8 @@ def _clip(heads: Heads) -> Heads | Violation:
         rows = [int(heads.row[index]), *(row for clipper in clippers for row in _head_rows(heads, clipper))]
         sentence = "a message was at the head while another one surely was"
         return Violation("HEAD", sentence, tuple(dict.fromkeys(rows)))
-    clipped = _with_bounds_of(heads, inv, ret)
+    clipper = np.where(begins, spans[begin_span], np.where(ends, spans[end_span], NOT))
+    clipped = _bounded(heads.unrecorded, heads.value, inv, ret, heads.row, clipper)
     return _overlap(clipped, _spans(clipped)) or clipped
 
 
@@ -293,7 +322,7 @@ def _order(model: Model, heads: Heads) -> Iterator[Violation]:
     by_ret = np.argsort(model.write_ret, kind="stable")
     latest = np.maximum.accumulate(heads.last_inv[by_ret]) if len(by_ret) else by_ret
     before = np.searchsorted(model.write_ret[by_ret], model.write_inv, side="left")
-    best = np.where(before > 0, latest[np.maximum(before - 1, 0)], -1) if len(by_ret) else model.write_inv
+    best = np.where(before > 0, latest[np.maximum(before - 1, 0)], ALWAYS) if len(by_ret) else model.write_inv
     for second in np.flatnonzero(best > heads.first_ret)[:1].tolist():
         earlier = by_ret[: before[second]]
         first = int(earlier[np.argmax(heads.last_inv[earlier])])
@@ -312,44 +341,73 @@ def _out_of_order(model: Model, heads: Heads, first: int, second: int) -> Violat
     return Violation("ORDER", sentence, tuple(dict.fromkeys(rows)))
 
 
-def _batches(model: Model, heads: Heads) -> Iterator[Violation]:
-    """The messages of one call have an order among themselves, though they share an interval."""
-    group, value = model.write_order
-    for first, second in _descents(group, heads.last_inv[value], heads.first_ret[value]):
-        yield _out_of_order(model, heads, int(value[first]), int(value[second]))
-    group, value = model.read_order
-    for first, second in _descents(group, model.write_inv[value], model.write_ret[value]):
-        yield _out_of_order(model, heads, int(value[second]), int(value[first]))
-    # both in one batch of a writer and in one of a reader, the other way round
-    write_group, write_value = model.write_order
-    of_write = np.full(model.count, NOT, np.int64)
-    place = np.full(model.count, NOT, np.int64)
-    of_write[write_value], place[write_value] = write_group, np.arange(len(write_value))
-    same = (group[1:] == group[:-1]) & (of_write[value[1:]] == of_write[value[:-1]]) & (of_write[value[1:]] != NOT)
-    for index in np.flatnonzero(same & (place[value[1:]] < place[value[:-1]]))[:1].tolist():
-        yield _out_of_order(model, heads, int(value[index + 1]), int(value[index]))
+def _narrow(model: Model, heads: Heads) -> tuple[Model, Heads] | Violation:
+    """Carry bounds along the order within batches: the messages of one call share an interval, but have an order.
+
+    If u comes before v in a batch, then u's write and all that met u at the head come before v's. So u's latest
+    times are at most v's, and v's earliest at least u's; until nothing changes.
+    """
+    write_inv, write_ret = model.write_inv.copy(), model.write_ret.copy()
+    first_ret, last_inv, gone = heads.first_ret.copy(), heads.last_inv.copy(), model.removal_ret.copy()
+    pairs = [_neighbours(*model.write_order), _neighbours(*model.read_order)]
+    before, after = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    for _ in range(2 * len(before) + 2):
+        old = [times.copy() for times in (write_inv, write_ret, first_ret, last_inv, gone)]
+        np.maximum.at(write_inv, after, write_inv[before])
+        np.maximum.at(last_inv, after, last_inv[before])
+        np.minimum.at(write_ret, before, write_ret[after])
+        np.minimum.at(gone, before, first_ret[after])
+        np.minimum.at(first_ret, before, first_ret[after])
+        impossible = np.flatnonzero((write_inv > write_ret) | (last_inv > gone) & (gone != NEVER))
+        if len(impossible):
+            return _batch_violation(model, heads, int(impossible[0]))
+        now = (write_inv, write_ret, first_ret, last_inv, gone)
+        if all((was == is_).all() for was, is_ in zip(old, now, strict=True)):
+            break
+    looped = _on_a_cycle(model, before, after)
+    if looped != NOT:
+        return _batch_violation(model, heads, looped)
+    narrowed = replace(model, write_inv=write_inv, write_ret=write_ret, removal_ret=gone)
+    return narrowed, replace(heads, first_ret=first_ret, last_inv=last_inv)
 
 
-def _descents(group: Ints, bound: Ints, time: Ints) -> Iterator[tuple[int, int]]:
-    """The first pair i < j of one group with bound[i] > time[j]."""
-    if not len(group):
-        return
-    starts = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
-    number = np.cumsum(np.append(True, group[1:] != group[:-1])) - 1
-    for index in range(1, int(np.diff(np.append(starts, len(group))).max())):
-        # at the index-th place of every group at once; a batch has a few dozen messages at most
-        j = starts + index
-        j = j[(j < len(group))]
-        j = j[number[j] == number[j - index]]
-        running = np.full(len(j), -1, np.int64)
-        which = np.zeros(len(j), np.int64)
-        for back in range(1, index + 1):
-            larger = bound[j - back] > running
-            running = np.where(larger, bound[j - back], running)
-            which = np.where(larger, j - back, which)
-        for found in np.flatnonzero(running > time[j])[:1].tolist():
-            yield int(which[found]), int(j[found])
-            return
+def _neighbours(group: Ints, value: Ints) -> tuple[Ints, Ints]:
+    """Pairs of values that follow each other in one batch."""
+    same = group[1:] == group[:-1]
+    return value[:-1][same], value[1:][same]
+
+
+def _on_a_cycle(model: Model, before: Ints, after: Ints) -> int:
+    """A value that the orders within batches put before itself; NOT if there is none."""
+    ids = model.history.operations["id"][model.write_row]
+    if (ids[before] < ids[after]).all():
+        return NOT  # the ids, if there are any, prove that there is none
+    followers: dict[int, list[int]] = {}
+    waiting: dict[int, int] = {}
+    for first, second in zip(before.tolist(), after.tolist(), strict=True):
+        followers.setdefault(first, []).append(second)
+        waiting[second] = waiting.get(second, 0) + 1
+    ready = [value for value in followers if value not in waiting]
+    while ready:
+        for second in followers.get(ready.pop(), ()):
+            waiting[second] -= 1
+            if not waiting[second]:
+                del waiting[second]
+                ready.append(second)
+    return next(iter(waiting), NOT)
+
+
+def _batch_violation(model: Model, heads: Heads, value: int) -> Violation:
+    """The messages of the batches around `value`, as many as fit a page, in order of their writes."""
+    shown = [value]
+    for group, members in (model.read_order, model.write_order):
+        around = np.isin(group, group[np.isin(members, shown)])
+        shown = list(dict.fromkeys([*shown, *members[around].tolist()]))
+    shown = shown[: _LONGEST_WITNESS // 2]
+    rows = [int(model.write_row[inside]) for inside in shown]
+    rows += [row for inside in shown for row in _last_head(heads, inside)]
+    sentence = "messages of one batch came out in another order than they went in"
+    return Violation("ORDER", sentence, tuple(dict.fromkeys(rows)))
 
 
 # ---- EMPTY
@@ -410,8 +468,9 @@ def _capacity(model: Model) -> Iterator[Violation]:
     capacity = model.history.capacity
     if capacity is None or not model.count:
         return
-    heads = _heads(model)
-    start, end, value = _sure(model, heads)
+    if len(model.anonymous):  # each may have taken any value that is left, so none is surely inside from then on
+        model = _generous(model)
+    start, end, value = _sure(model, _heads(model))
     times = np.concatenate([start, end])
     change = np.concatenate([model.cost[value], -model.cost[value]])
     # an open interval: at one instant, first out, then in
@@ -426,8 +485,9 @@ def _capacity(model: Model) -> Iterator[Violation]:
     if not len(model.full):
         return
     written = np.flatnonzero(model.write_row != NOT)
-    times = np.concatenate([model.write_inv[written], model.removal_ret[written]])
-    change = np.concatenate([model.cost[written], -model.cost[written]])
+    unseen = model.unseen
+    times = np.concatenate([model.write_inv[written], unseen.inv, model.removal_ret[written]])
+    change = np.concatenate([model.cost[written], unseen.size, -model.cost[written]])
     # a closed interval: at one instant, first in, then out
     order = np.lexsort((-np.sign(change), times))
     times, inside = times[order], np.cumsum(change[order])

@@ -15,10 +15,12 @@ import numpy.typing as npt
 from harness.history import INTACT, PENDING_RETURN, History
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 
-__all__ = ["NEVER", "NOT", "Model", "Observations", "model_of"]
+__all__ = ["ALWAYS", "NEVER", "NOT", "Model", "Observations", "model_of"]
 
 NEVER = int(PENDING_RETURN)
 """A time that does not come."""
+ALWAYS = int(np.iinfo(np.int64).min)
+"""A time before every other."""
 NOT = -1
 """Row of an operation that is not in the history."""
 
@@ -63,6 +65,7 @@ class Model:
         peeks: observations of the head without removal (peek, MISMATCH).
         empty: intervals in which the channel was empty at an instant (EMPTY, read TIMEOUT and CLOSED).
         full: intervals in which a message of `size` did not fit at an instant (FULL, write TIMEOUT).
+        unseen: pending writes that nobody saw; they may count for FULL.
         anonymous: inv of pending removals that may have taken any value, sorted.
         pending_skips: pending skip of an entry whose value is known: (value, inv).
         write_order, read_order: rows of batches, in order: (group, value) with groups contiguous.
@@ -81,6 +84,7 @@ class Model:
     peeks: Observations
     empty: Observations
     full: Observations
+    unseen: Observations
     anonymous: Ints
     pending_skips: tuple[Ints, Ints]
     write_order: tuple[Ints, Ints]
@@ -183,6 +187,7 @@ def model_of(history: History) -> Model:
         peeks=observations(peeks),
         empty=observations(empties, last_try),
         full=observations(fulls, last_try),
+        unseen=observations(writes & pending & ~kept),
         anonymous=anonymous,
         pending_skips=(named, inv[skips]),
         write_order=batches(kept & ok),

@@ -151,7 +151,7 @@ def test_two_engines_agree_on_medium_histories() -> None:
     generator = np.random.default_rng(2)
     outcomes = dict.fromkeys(Outcome, 0)
     for _ in range(200):
-        recording = queue_recording(generator, 120, swap=bool(generator.random() < 0.5))
+        recording = queue_recording(generator, 70, swap=bool(generator.random() < 0.5))
         fast = check_fifo(history_of(recording))
         slow = check_specification(recording, find("fifo"), budget=60)
         assert fast.outcome is slow.outcome, f"{fast}\n{slow}"

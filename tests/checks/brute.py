@@ -1,0 +1,216 @@
+"""The slow decision that the fast one is compared with, and random histories to compare them on.
+
+The decision is a depth-first search for an order of all operations that respects real time and that a plain queue could
+have produced; it shares no idea, and no line, with ``harness.checks.fifo``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from harness.history import PENDING_RETURN, History, operation_record
+from harness.operation import Kind, Status
+
+__all__ = ["FAMILIES", "linearizable", "without_values"]
+
+Row = np.void
+
+
+def linearizable(history: History) -> bool:
+    """Is there an order of the operations, each at an instant inside its interval, that a FIFO queue allows?
+
+    Knows write, try_write, read, try_read, peek, skip, skip_force; OK, EMPTY, MISMATCH, FULL, TIMEOUT (as EMPTY or FULL
+    after the time-out) and PENDING. The rows of a batch happen in the order of the batch.
+    """
+    rows = list(history.operations)
+    invoked = [_begin(row) for row in rows]
+    returned = [int(row["returned"]) for row in rows]
+    optional = [int(row["status"]) == Status.PENDING for row in rows]
+    before = [
+        [other for other in range(len(rows)) if returned[other] < invoked[index] or _batched(rows, other, index)]
+        for index in range(len(rows))
+    ]
+    seen: set[tuple[int, tuple[int, ...]]] = set()
+
+    def search(taken: int, queue: tuple[int, ...]) -> bool:
+        if all(taken >> index & 1 or optional[index] for index in range(len(rows))):
+            return True
+        if (taken, queue) in seen:
+            return False
+        seen.add((taken, queue))
+        for index, row in enumerate(rows):
+            if taken >> index & 1 or any(not taken >> other & 1 and not optional[other] for other in before[index]):
+                continue
+            if any(taken >> later & 1 and index in before[later] for later in range(len(rows))):
+                continue
+            after = _step(queue, row, rows, history.capacity)
+            if after is not None and search(taken | 1 << index, after):
+                return True
+        return False
+
+    return search(0, ())
+
+
+def _begin(row: Row) -> int:
+    if int(row["status"]) == Status.TIMEOUT:
+        return min(int(row["invoked"]) + int(row["timeout"]), int(row["returned"]))
+    return int(row["invoked"])
+
+
+def _batched(rows: list[Row], first: int, second: int) -> bool:
+    a, b = rows[first], rows[second]
+    same = a["batch"] != 0 and a["batch"] == b["batch"] and a["worker"] == b["worker"]
+    return bool(same and first < second)
+
+
+def _cost(rows: list[Row], value: int) -> int:
+    for row in rows:
+        if Kind(int(row["kind"])).writes and int(row["value"]) == value:
+            return (int(row["size"]) + 8 + 15) // 16 * 16
+    return 16
+
+
+def _step(queue: tuple[int, ...], row: Row, rows: list[Row], capacity: int | None) -> tuple[int, ...] | None:
+    """The queue after the operation, or None if it cannot happen now."""
+    kind, status, value = Kind(int(row["kind"])), Status(int(row["status"])), int(row["value"])
+    used = sum(_cost(rows, entry) for entry in queue)
+    if kind.writes:
+        fits = capacity is None or used + _cost(rows, value) <= capacity
+        if status in (Status.OK, Status.PENDING):
+            return (*queue, value) if fits else None
+        return queue if capacity is not None and not fits else None
+    if status in (Status.EMPTY, Status.TIMEOUT):
+        return queue if not queue else None
+    if status is Status.PENDING:
+        return queue[1:] if queue and kind.removes else None
+    if not queue or queue[0] != value:
+        return None
+    return queue if kind is Kind.PEEK or status is Status.MISMATCH else queue[1:]
+
+
+# ---- random histories
+
+
+def _linearizable(generator: np.random.Generator, capacity: int | None) -> list[Row]:
+    """Operations of a queue, each with an interval around its instant; coarse times, so that ties are common."""
+    queue: list[int] = []
+    written = 0
+    rows: list[Row] = []
+    count = int(generator.integers(3, 9))
+    for instant in range(count):
+        begin = 3 * instant - int(generator.integers(0, 7))
+        end = 3 * instant + int(generator.integers(0, 7))
+        choice = generator.random()
+        pending = generator.random() < 0.1
+        status = Status.PENDING if pending else Status.OK
+        stop = PENDING_RETURN if pending else end
+        if choice < 0.45:
+            if capacity is not None and 16 * (len(queue) + 1) > capacity:
+                rows.append(operation_record(Kind.TRY_WRITE, Status.FULL, begin, end, 100 + instant, size=8))
+                continue
+            happens = not pending or generator.random() < 0.5
+            rows.append(operation_record(Kind.WRITE, status, begin, stop, written, size=8))
+            if happens:
+                queue.append(written)
+            written += 1
+        elif not queue:
+            rows.append(operation_record(Kind.TRY_READ, Status.EMPTY, begin, end))
+        elif choice < 0.85:
+            kind = Kind.SKIP_FORCE if choice < 0.55 else Kind.READ
+            happens = not pending or generator.random() < 0.5
+            value = 0 if pending else queue[0]
+            rows.append(operation_record(kind, status, begin, stop, value, size=8))
+            if happens:
+                queue.pop(0)
+        else:
+            rows.append(operation_record(Kind.PEEK, Status.OK, begin, end, queue[0], size=8))
+    return rows
+
+
+def _corrupted(generator: np.random.Generator, capacity: int | None) -> list[Row]:
+    """A linearizable history with one or two things changed."""
+    rows = _linearizable(generator, capacity)
+    for _ in range(int(generator.integers(1, 3))):
+        row = rows[int(generator.integers(len(rows)))].copy()
+        other = rows[int(generator.integers(len(rows)))]
+        index = next(i for i, candidate in enumerate(rows) if candidate == row)
+        change = generator.random()
+        if change < 0.4 and Kind(int(row["kind"])).writes == Kind(int(other["kind"])).writes:
+            row["value"] = other["value"] if not Kind(int(row["kind"])).writes else row["value"]
+        elif change < 0.8 and int(row["returned"]) != PENDING_RETURN:
+            shift = int(generator.integers(-8, 9))
+            row["invoked"] += shift
+            row["returned"] += shift
+        elif Kind(int(row["kind"])) is Kind.READ and int(row["status"]) == Status.OK:
+            row["status"], row["value"] = Status.EMPTY, 0
+        rows[index] = row
+    return rows
+
+
+def _unstructured(generator: np.random.Generator, capacity: int | None) -> list[Row]:
+    """Anything: few values, short times."""
+    rows: list[Row] = []
+    values = int(generator.integers(1, 4))
+    for value in range(values):
+        begin = int(generator.integers(0, 8))
+        rows.append(
+            operation_record(Kind.WRITE, Status.OK, begin, begin + int(generator.integers(0, 5)), value, size=8)
+        )
+    for _ in range(int(generator.integers(1, 5))):
+        begin = int(generator.integers(0, 12))
+        end = begin + int(generator.integers(0, 5))
+        value = int(generator.integers(0, values))
+        kind, status = [
+            (Kind.READ, Status.OK),
+            (Kind.READ, Status.OK),
+            (Kind.PEEK, Status.OK),
+            (Kind.TRY_READ, Status.EMPTY),
+            (Kind.SKIP, Status.MISMATCH),
+            (Kind.READ, Status.PENDING),
+        ][int(generator.integers(6))]
+        stop = PENDING_RETURN if status is Status.PENDING else end
+        rows.append(operation_record(kind, status, begin, stop, value, size=8))
+    return rows
+
+
+def _batched_history(generator: np.random.Generator, capacity: int | None) -> list[Row]:
+    """Writes and reads in batches of two or three, some of them the wrong way round."""
+    rows: list[Row] = []
+    order: list[int] = []
+    for batch in range(int(generator.integers(1, 3))):
+        begin = int(generator.integers(0, 6))
+        end = begin + int(generator.integers(0, 6))
+        for value in range(len(order), len(order) + int(generator.integers(1, 4))):
+            rows.append(
+                operation_record(Kind.WRITE_MANY, Status.OK, begin, end, value, size=8, batch=batch + 1, worker=batch)
+            )
+            order.append(value)
+    if generator.random() < 0.5:
+        generator.shuffle(order)
+    taken = 0
+    batch = 10
+    while taken < len(order):
+        begin = int(generator.integers(0, 14))
+        end = begin + int(generator.integers(0, 6))
+        many = int(generator.integers(1, 4))
+        for value in order[taken : taken + many]:
+            rows.append(operation_record(Kind.READ_MANY, Status.OK, begin, end, value, size=8, batch=batch, worker=9))
+        taken += many
+        batch += 1
+    return rows
+
+
+FAMILIES: dict[str, Callable[[np.random.Generator, int | None], list[Row]]] = {
+    "linearizable": _linearizable,
+    "corrupted": _corrupted,
+    "unstructured": _unstructured,
+    "batched": _batched_history,
+}
+
+
+def without_values(history: History, values: set[int]) -> History:
+    """The history without every operation on these values; what is left of a linearizable one is linearizable."""
+    keep = ~np.isin(history.operations["value"], sorted(values))
+    return History(history.operations[keep], history.capacity)

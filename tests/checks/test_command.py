@@ -1,0 +1,120 @@
+"""The ``check`` command: exit codes, verdicts, and words."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.checks.specifications import SPECIFICATIONS
+from harness.cli import EXIT_USAGE, cli
+
+GOOD = """{"history": 1, "spec": "fifo"}
+{"time": 0, "process": 0, "type": "invoke", "f": "write", "value": "a"}
+{"time": 1, "process": 0, "type": "ok", "f": "write", "value": "a"}
+{"time": 2, "process": 1, "type": "invoke", "f": "read"}
+{"time": 3, "process": 1, "type": "ok", "f": "read", "value": "a"}
+"""
+BAD = GOOD.replace('"ok", "f": "read", "value": "a"', '"fail", "f": "read", "error": "empty"')
+REGISTER = """INFO  jepsen.util - 0  :invoke  :write  4
+INFO  jepsen.util - 0  :ok  :write  4
+INFO  jepsen.util - 1  :invoke  :read  nil
+INFO  jepsen.util - 1  :ok  :read  4
+"""
+
+OWN_SPECIFICATION = '''
+class Counter:
+    """Counts."""
+
+    def __init__(self, capacity=None):
+        pass
+
+    def init(self):
+        return 0
+
+    def step(self, state, operation):
+        if operation.f == "add":
+            return state + operation.argument
+        return state if operation.pending or state == operation.result else None
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "good.jsonl").write_text(GOOD)
+    (tmp_path / "bad.jsonl").write_text(BAD)
+    (tmp_path / "register.log").write_text(REGISTER)
+    (tmp_path / "wrong.log").write_text(REGISTER.replace(":read  4", ":read  5"))
+    (tmp_path / "nothing.jsonl").write_text('{"history": 1}\n')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["good.jsonl"], 0, "PASS"),
+        (["bad.jsonl"], 1, "[EMPTY]"),
+        (["good.jsonl", "bad.jsonl"], 1, "FAIL"),
+        (["nothing.jsonl"], 4, "INCONCLUSIVE"),
+        (["register.log", "--spec", "register"], 0, "linearizable as Register"),
+        (["wrong.log", "--spec", "register"], 1, "[STUCK]"),
+        (["good.jsonl", "--spec", "multiset"], 0, "PASS"),
+    ],
+)
+def test_verdicts(arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", *arguments]) == code
+    assert words in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["absent.jsonl"], "absent.jsonl"),
+        (["good.jsonl", "--spec", "nothing"], "no specification 'nothing'"),
+        (["good.jsonl", "--spec", "fifo-messages"], "needs a capacity"),
+        (["good.jsonl", "--budget", "0"], "0"),
+        (["register.log", "--spec", "key-value"], "takes a pair"),
+        ([], "no FILE"),
+    ],
+)
+def test_what_is_not_understood_gets_one_line_and_no_verdict(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["check", *arguments]) == EXIT_USAGE
+    told = capsys.readouterr()
+    assert words in told.err
+    assert len(told.err.strip().splitlines()) == 1
+    assert not told.out
+
+
+def test_json(folder: Path) -> None:
+    assert cli.main(["check", "good.jsonl", "bad.jsonl", "--json", "out.json"]) == 1
+    written = json.loads((folder / "out.json").read_text())
+    assert [file["outcome"] for file in written["files"]] == ["pass", "fail"]
+    assert written["files"][1]["operations"]
+
+
+def test_the_list_of_specifications(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", "--spec", "?"]) == 0
+    told = capsys.readouterr().out
+    assert [line.split()[0] for line in told.splitlines()] == list(SPECIFICATIONS)
+
+
+def test_a_specification_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "own_counter.py").write_text(OWN_SPECIFICATION)
+    monkeypatch.syspath_prepend(str(folder))
+    events = [(0, "invoke", "add", 2), (1, "ok", "add", 2), (2, "invoke", "get", None), (3, "ok", "get", 2)]
+    lines = [
+        json.dumps({"time": time, "process": 0, "type": kind, "f": f, "value": value})
+        for time, kind, f, value in events
+    ]
+    (folder / "count.jsonl").write_text("\n".join(lines) + "\n")
+    assert cli.main(["check", "count.jsonl", "--spec", "own_counter:Counter"]) == 0
+    (folder / "count.jsonl").write_text("\n".join(lines).replace('"value": 2}', '"value": 3}', 1) + "\n")
+    assert cli.main(["check", "count.jsonl", "--spec", "own_counter:Counter"]) == 1
+    sys.modules.pop("own_counter", None)

@@ -1,0 +1,178 @@
+"""The fast FIFO decision against brute force, and its witnesses."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from harness.checks import check_fifo
+from harness.history import PENDING_RETURN, History, operation_record
+from harness.operation import Kind, Status
+from harness.verdict import Outcome
+
+
+def _load(name: str) -> ModuleType:
+    """A module beside this file: importlib mode puts no folder of tests on the path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+brute = _load("brute")
+
+HISTORIES = 100_000 if os.environ.get("HYPOTHESIS_PROFILE") == "stress" else 4_000
+
+
+def show(history: History) -> str:
+    return "\n".join(history.describe(index) for index in range(len(history)))
+
+
+@pytest.mark.parametrize("family", brute.FAMILIES)
+def test_agrees_with_brute_force(family: str) -> None:
+    generator = np.random.default_rng(1)
+    outcomes = {True: 0, False: 0}
+    unknown = 0
+    for _ in range(HISTORIES):
+        history = History.of(brute.FAMILIES[family](generator, None))
+        expected = brute.linearizable(history)
+        verdict = check_fifo(history)
+        outcomes[expected] += 1
+        if verdict.outcome is Outcome.INCONCLUSIVE and sum(verdict.assertions.values()):
+            unknown += 1
+            continue
+        assert (verdict.outcome is not Outcome.FAIL) == expected, f"{verdict}\n{show(history)}"
+    assert outcomes[True] > HISTORIES // 100, "the family has hardly a linearizable history"
+    if family != "linearizable":
+        assert outcomes[False] > HISTORIES // 100, "the family has hardly a violation"
+    assert unknown < HISTORIES // 50
+
+
+@pytest.mark.parametrize("family", ["linearizable", "corrupted"])
+def test_full_raises_no_false_alarm(family: str) -> None:
+    generator = np.random.default_rng(2)
+    missed = violations = fulls = 0
+    for _ in range(HISTORIES):
+        history = History.of(brute.FAMILIES[family](generator, 32), capacity=32)
+        expected = brute.linearizable(history)
+        verdict = check_fifo(history)
+        fulls += int((history.operations["status"] == Status.FULL).any())
+        violations += not expected
+        missed += not expected and verdict.outcome is not Outcome.FAIL
+        if expected:
+            assert verdict.outcome is not Outcome.FAIL, f"{verdict}\n{show(history)}"
+    assert fulls > HISTORIES // 20
+    assert missed <= violations // 5, f"{missed} of {violations} violations were missed"
+
+
+@pytest.mark.parametrize("family", ["corrupted", "unstructured"])
+def test_witnesses_prove_by_themselves(family: str) -> None:
+    """All operations on the values of a witness, and its EMPTY, are no history of a FIFO queue."""
+    generator = np.random.default_rng(3)
+    proved = 0
+    for _ in range(HISTORIES // 2):
+        history = History.of(brute.FAMILIES[family](generator, None))
+        verdict = check_fifo(history)
+        if verdict.outcome is not Outcome.FAIL or (history.operations["status"] == Status.PENDING).any():
+            continue  # what a pending removal can explain is no matter of a few values
+        assert verdict.witness is not None
+        rows = list(verdict.witness.operations)
+        assert rows == list(dict.fromkeys(rows))
+        assert 1 <= len(rows) <= 12
+        status = history.operations["status"]
+        values = {int(history.operations["value"][row]) for row in rows if status[row] == Status.OK}
+        values |= {int(history.operations["value"][row]) for row in rows if status[row] == Status.MISMATCH}
+        shown = np.isin(np.arange(len(history)), rows)
+        told = np.isin(status, [Status.OK, Status.MISMATCH]) & np.isin(history.operations["value"], sorted(values))
+        small = History(history.operations[shown | told])
+        assert not brute.linearizable(small), f"{verdict}\n{show(history)}\n---\n{show(small)}"
+        proved += 1
+    assert proved > HISTORIES // 100
+
+
+def violation(*rows: np.void, capacity: int | None = None) -> str:
+    verdict = check_fifo(History.of(rows, capacity=capacity))
+    return verdict.rule if verdict.outcome is Outcome.FAIL else verdict.outcome.value
+
+
+def write(value: int, begin: int, end: int, size: int = 8, **fields: int) -> np.void:
+    return operation_record(Kind.WRITE, Status.OK, begin, end, value, size=size, **fields)
+
+
+def read(value: int, begin: int, end: int, **fields: int) -> np.void:
+    return operation_record(Kind.READ, Status.OK, begin, end, value, size=8, **fields)
+
+
+def test_every_rule_by_name() -> None:
+    assert violation(read(1, 0, 1)) == "NOWHERE"
+    assert violation(write(1, 0, 1), read(1, 2, 3), read(1, 4, 5)) == "REPEAT"
+    assert violation(read(1, 0, 1), write(1, 2, 3)) == "FRESH"
+    assert violation(write(1, 0, 1), write(2, 2, 3), read(2, 4, 5), read(1, 6, 7)) == "ORDER"
+    assert violation(write(1, 0, 1), write(2, 2, 3), read(2, 4, 5)) == "ORDER"
+    empty = operation_record(Kind.TRY_READ, Status.EMPTY, 2, 3)
+    assert violation(write(1, 0, 1), empty, read(1, 4, 5)) == "EMPTY"
+    peek = operation_record(Kind.PEEK, Status.OK, 6, 7, 1)
+    assert violation(write(1, 0, 1), read(1, 2, 3), peek) == "PEEK AFTER REMOVAL"
+    heads = [operation_record(Kind.PEEK, Status.OK, at, at + 1, at % 2) for at in (4, 7, 10, 13)]
+    assert violation(write(0, 0, 3), write(1, 0, 3), *heads) == "HEAD"
+    full = operation_record(Kind.TRY_WRITE, Status.FULL, 2, 3, 9, size=8)
+    assert violation(write(1, 0, 1), full, capacity=64) == "FULL"
+    assert violation(write(1, 0, 1), write(2, 2, 3), capacity=16) == "OVERFLOW"
+
+
+def test_touching_intervals_are_no_violation() -> None:
+    """Equal stamps overlap: with a coarse clock anything else is a false alarm."""
+    assert violation(write(1, 0, 2), read(1, 0, 2)) == "pass"
+    empty = operation_record(Kind.TRY_READ, Status.EMPTY, 1, 1)
+    assert violation(write(1, 0, 1), empty, read(1, 1, 2)) == "pass"
+    assert violation(write(1, 0, 1), write(2, 1, 2), read(2, 3, 4), read(1, 5, 6)) == "pass"
+
+
+def test_a_batch_read_backwards_does_not_pass() -> None:
+    writes = [write(value, 0, 9, batch=1, worker=0) for value in (1, 2)]
+    forwards = [read(value, 10, 19, batch=1, worker=1) for value in (1, 2)]
+    backwards = [read(value, 10, 19, batch=1, worker=1) for value in (2, 1)]
+    assert violation(*writes, *forwards) == "pass"
+    assert violation(*writes, *backwards) == "ORDER"
+
+
+def test_a_time_out_says_empty_at_its_end_only() -> None:
+    late = operation_record(Kind.READ, Status.TIMEOUT, 0, 12, timeout=10)
+    assert violation(write(1, 1, 2), late, read(1, 20, 21)) == "EMPTY"
+    assert violation(write(1, 1, 2), read(1, 5, 6), late) == "pass"
+    assert violation(write(1, 11, 14), late, read(1, 20, 21)) == "pass"
+
+
+def test_a_pending_removal_explains_one_missing_message() -> None:
+    pending = operation_record(Kind.READ, Status.PENDING, 2, PENDING_RETURN)
+    assert violation(write(1, 0, 1), write(2, 2, 3), pending, read(2, 9, 10)) == "pass"
+    lost_two = [write(1, 0, 1), write(2, 2, 3), write(3, 4, 5), pending, read(3, 9, 10)]
+    assert violation(*lost_two) == "ORDER"
+
+
+def test_nothing_to_decide_is_no_pass() -> None:
+    assert violation() == "inconclusive"
+
+
+def test_a_million_operations_and_a_violation_at_the_end() -> None:
+    count = 100_000
+    times = np.arange(count) * 10
+    rows = np.zeros(2 * count, operation_record(Kind.WRITE, Status.OK, 0, 0).dtype)
+    rows["value"] = np.concatenate([np.arange(count)] * 2)
+    rows["kind"] = np.repeat([Kind.WRITE, Kind.READ], count)
+    rows["invoked"] = np.concatenate([times, times + 100])
+    rows["returned"] = rows["invoked"] + 12
+    rows["flags"], rows["size"] = 1, 8
+    assert check_fifo(History(rows)).outcome is Outcome.PASS
+    rows["value"][-1], rows["value"][-4] = rows["value"][-4], rows["value"][-1]
+    verdict = check_fifo(History(rows))
+    assert verdict.rule == "ORDER"
+    assert verdict.witness is not None
+    assert len(verdict.witness.operations) == 4
