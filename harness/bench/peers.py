@@ -322,18 +322,21 @@ class Iceoryx:
 
     name = "iceoryx2"
     reach = Reach(threads=False, senders=1, receivers=1, note="publish-subscribe, polling")
-    _service, _size, _depth = "", 0, 0
+    _prefix, _size, _depth = "", 0, 0
 
     def open(self, capacity: int, size: int) -> None:
         _package("iceoryx2")
-        self._service, self._size = f"ipc-bench/{os.getpid()}/{secrets.token_hex(4)}", size
+        # a domain of its own: what its nodes leave in /dev/shm can be told from others' and removed
+        self._prefix, self._size = f"ipc-bench-{os.getpid()}-{secrets.token_hex(4)}_", size
         self._depth = max(min(capacity // max(size, 1), 256), 2)
 
     def _factory(self) -> Any:
         package = _package("iceoryx2")
         package.set_log_level(package.LogLevel.Fatal)
-        builder = package.NodeBuilder.new().create(package.ServiceType.Ipc)
-        service = builder.service_builder(package.ServiceName.new(self._service))
+        config = package.config.default()
+        config.global_cfg.prefix = package.FileName.new(self._prefix)
+        node = package.NodeBuilder.new().config(config).create(package.ServiceType.Ipc)
+        service = node.service_builder(package.ServiceName.new("benchmark"))
         return (
             service.publish_subscribe(package.Slice[ctypes.c_uint8])
             .enable_safe_overflow(False)
@@ -368,7 +371,13 @@ class Iceoryx:
         return End(no_call, receive)
 
     def close(self) -> None:
-        self._service = ""  # a service goes with its last port
+        if not self._prefix:
+            return
+        for folder in (Path("/dev/shm"), Path("/tmp/iceoryx2")):
+            for path in folder.rglob(f"{self._prefix}*"):
+                if path.is_file():
+                    path.unlink()
+        self._prefix = ""
 
 
 PEERS: tuple[Callable[[], Transport], ...] = (
