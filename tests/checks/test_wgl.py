@@ -131,7 +131,8 @@ def queue_recording(generator: np.random.Generator, operations: int, swap: bool)
             continue
         free_at[process] = end + 1
         line = len(calls) + 1
-        if generator.random() < 0.5:
+        # a short queue: the order of overlapping writes stays open until their reads, and every order is a state
+        if len(queue) < 3 and generator.random() < 0.5:
             calls.append(Call(process, "write", instant, None, "ok", begin, end, line))
             queue.append(instant)
         elif queue:
@@ -150,14 +151,14 @@ def queue_recording(generator: np.random.Generator, operations: int, swap: bool)
 def test_two_engines_agree_on_medium_histories() -> None:
     generator = np.random.default_rng(2)
     outcomes = dict.fromkeys(Outcome, 0)
-    for _ in range(60):
+    for _ in range(100):
         recording = queue_recording(generator, 70, swap=bool(generator.random() < 0.5))
         fast = check_fifo(history_of(recording))
         slow = check_specification(recording, find("fifo"), budget=60)
         assert fast.outcome is slow.outcome, f"{fast}\n{slow}"
         outcomes[fast.outcome] += 1
-    assert outcomes[Outcome.PASS] > 5
-    assert outcomes[Outcome.FAIL] > 5
+    assert outcomes[Outcome.PASS] > 20
+    assert outcomes[Outcome.FAIL] > 20
 
 
 def ok(f: str, argument: Any = None, result: Any = None, **fields: Any) -> Operation:
