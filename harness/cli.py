@@ -20,6 +20,8 @@ _COMMANDS = {
     "run": ("harness.commands.run", "Run scenarios on threads and processes and judge them."),
     "check": ("harness.checks.command", "Judge recorded histories, whoever recorded them."),
     "report": ("reports.command", "Make one report from run records."),
+    "bench": ("harness.commands.bench", "Measure the channel, and its peers in the same run."),
+    "gate": ("harness.commands.gate", "Has this revision become slower than another?"),
     "doctor": ("harness.commands.doctor", "Is this machine fit, and if not, why?"),
     "completion": ("harness.commands.completion", "Print the completion script for a shell."),
 }

@@ -1,7 +1,7 @@
 """The vocabulary of programs and histories: kinds of operation, statuses, and the identity of a message.
 
-The numbers are shared with the native scripts (``harness/native/operation.hpp``) and stand in saved files: they are
-only ever added to. ``tests/unit/test_operation.py`` holds the two spellings together.
+The numbers are shared with the native scripts (``harness/native/record.hpp``) and stand in saved files: they are only
+ever added to. ``tests/executors/test_layout.py`` holds the two spellings together.
 """
 
 from __future__ import annotations
