@@ -20,7 +20,7 @@ MOST_MARKS = 2_000
 """Beyond so many marks an artist is rasterised, lest the page grows with the run."""
 
 INK, GRID = "#010101", "#010102"
-SERIES = ("#010111", "#010112", "#010113", "#010114", "#010115", "#010116", "#010117", "#010118")
+SERIES = ("#010111", "#010112", "#010113", "#010114", "#010115", "#010116", "#010117", "#010118", "#010119")
 _VARIABLES = {INK: "currentColor", GRID: "var(--grid)"} | {c: f"var(--s{n})" for n, c in enumerate(SERIES)}
 
 STYLE: dict[Any, Any] = {

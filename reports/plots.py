@@ -36,6 +36,8 @@ _KINDS = (
 _MARKERS = "osD^vP*Xh"
 _DASHES = {"native": "-", "api": (0, (4, 2))}
 _COLUMNS = 2
+# as in harness.record.Metrics: singly to 16, then the first of each power of two
+_RETRY_BINS = (*range(18), *(1 << exponent for exponent in range(5, 32)))
 
 Panel = tuple[str, list[RunRecord]]
 
@@ -143,8 +145,10 @@ def _throughput(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
         label=record.mode,
         rasterized=len(pairs) > MOST_MARKS,
     )
+    # the modes are far apart, and a slice may hold nothing: logarithmic, and linear around 0
+    axes.set_yscale("symlog", linthresh=0.01)
     axes.set_ylim(bottom=0)
-    axes.locator_params(nbins=5)
+    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("s", loc="right", labelpad=-2)
     axes.set_ylabel("M operations/s")
 
@@ -185,15 +189,17 @@ def _retries(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
     for kind, pairs in metrics.retries.items():
         if not pairs:
             continue
+        # a bin that nothing fell into is a gap in the line, not a plateau
+        counts = dict(pairs)
+        bins = [number for number in _RETRY_BINS if number < pairs[-1][0]] + [pairs[-1][0]]
         colour, marker = _colour(kind)
         axes.plot(
-            [number + 1 for number, _ in pairs],
-            [count for _, count in pairs],
+            [number + 1 for number in bins],
+            [counts.get(number, math.nan) for number in bins],
             color=colour,
             linestyle=_DASHES.get(record.mode, ":"),
             drawstyle="steps-mid",
             marker=marker,
-            markevery=max(1, len(pairs) // 5),
             markersize=2.8,
             linewidth=1.0,
             label=kind if record.mode == "native" else None,

@@ -28,15 +28,9 @@ def overall(records: Iterable[RunRecord]) -> tuple[Outcome, str]:
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             return outcome, f"{label(found[0])}: {found[0].reason}{more}"
-    total = sum(assertions(records).values())
-    if not total:
+    if not any(assertions(records).values()):
         return Outcome.INCONCLUSIVE, "nothing was checked"
-    operations = sum(record.metrics.operations for record in records if record.metrics)
-    return Outcome.PASS, f"all {total:,} assertions hold on {operations:,} operations in {_runs(len(records))}"
-
-
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count} runs"
+    return Outcome.PASS, "every assertion holds"
 
 
 def assertions(records: Iterable[RunRecord]) -> dict[str, int]:

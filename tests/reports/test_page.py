@@ -96,8 +96,9 @@ def test_greatest_size() -> None:
     words = "x" * 20_000
     failure = Failure("fifo", "ORDER", words, (words,) * 500, words, "5/5", words, words)
     verdict = Verdict.inconclusive(words, words)
+    base = record()
     many = [
-        replace(record(f"scenario-{number}"), failures=(failure,) * 20, verdicts=(verdict,) * 5, reason=words)
+        replace(base, scenario=f"scenario-{number}", failures=(failure,) * 20, verdicts=(verdict,) * 5, reason=words)
         for number in range(300)
     ]
     assert len(render(many).encode()) <= MOST_BYTES
