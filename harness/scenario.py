@@ -22,6 +22,10 @@ __all__ = ["MIN_PAYLOAD", "Parameters", "Scenario", "ScenarioError", "reader_scr
 MIN_PAYLOAD = 8
 """Bytes of the smallest payload: every message carries its identity."""
 
+SLICE_NS = 4_000_000_000
+"""How long a sleeping reader sleeps before it looks again unwoken. Far longer than by default: a periodic look hides a
+lost wake-up, and half of this is what the timeliness check takes for one."""
+
 MAX_WORKERS = 64
 READER_SCRIPT = 4096
 """Operations of a reader's script; it is repeated until the stream has ended."""
@@ -119,6 +123,7 @@ class Scenario:
             "max_round_trips": parameters.max_round_trips,
             "start_sleep_ns": parameters.start_sleep_ns,
             "max_sleep_ns": parameters.max_sleep_ns,
+            "slice_ns": SLICE_NS,
         }
         return Program(
             name=self.name,

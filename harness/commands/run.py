@@ -199,7 +199,7 @@ def _write_history(result: StressResult, path: Path, several: bool) -> None:
 def _finish(records: list[RunRecord], options: dict[str, Any]) -> int:
     """Write what was asked for, say what it comes to, and return the exit code."""
     from harness.verdict import Outcome
-    from reports import overall, write_json, write_junit, write_report
+    from reports import announce, overall, write_json, write_junit, write_report
 
     if options["report"] is not None:
         page = write_report(records, options["report"])
@@ -208,6 +208,7 @@ def _finish(records: list[RunRecord], options: dict[str, Any]) -> int:
         write_json(records, options["json_file"])
     if options["junitxml"] is not None:
         write_junit(records, options["junitxml"])
+    announce(records)
     outcome, reason = overall(records)
     operations = sum(record.metrics.operations for record in records if record.metrics)
     assertions = sum(sum(record.assertions.values()) for record in records)
