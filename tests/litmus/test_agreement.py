@@ -85,7 +85,7 @@ def test_random_programs_agree_graph_by_graph(program: LitmusProgram, model: str
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(programs(plain=True))
+@given(programs(plain=True, waits=False))
 def test_a_race_is_reported_exactly_when_some_execution_has_one(program: LitmusProgram) -> None:
     expected, race = enumerator.enumerate_graphs(program)
     result = _explorer.explore(program.subject(), graphs=True, stop_at_failure=False)

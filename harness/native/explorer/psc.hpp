@@ -22,22 +22,54 @@ class SequentialConsistency {
 public:
     bool holds(const Graph& graph) {
         if (graph.sequential_events() < 2) return true;
-        collect(graph);
+        if (!collect(graph)) return true;
+        bound_fences(graph);
         const std::size_t count = events_.size();
         successors_.assign(count * count, 0);
         for (std::size_t from = 0; from < count; ++from) {
             for (std::size_t to = 0; to < count; ++to) {
-                if (from != to) successors_[from * count + to] = edge(graph, events_[from], events_[to]);
+                // nothing leads back along happens-before: that would break coherence
+                if (from == to || graph[events_[from]].hb.contains(events_[to])) continue;
+                successors_[from * count + to] = edge(graph, from, to);
             }
         }
         return acyclic(count);
     }
 
 private:
-    void collect(const Graph& graph) {
+    // False: all seq_cst events are of one worker, and no cycle can be among them.
+    bool collect(const Graph& graph) {
         events_.clear();
+        bool several = false;
         for (const EventId id : graph.order()) {
-            if (graph[id].order == Order::seq_cst) events_.push_back(id);
+            if (graph[id].order != Order::seq_cst) continue;
+            several = several || (!events_.empty() && events_.front().worker != id.worker);
+            events_.push_back(id);
+        }
+        return several;
+    }
+
+    // For every fence and location: the first access that the fence happens before, and the last that happens before it.
+    void bound_fences(const Graph& graph) {
+        const std::size_t count = events_.size();
+        locations_ = graph.locations();
+        first_after_.assign(count * locations_, std::numeric_limits<std::int16_t>::max());
+        last_before_.assign(count * locations_, -1);
+        for (std::size_t at = 0; at < count; ++at) {
+            const Event& fence = graph[events_[at]];
+            if (fence.kind != Kind::fence) continue;
+            for (const EventId id : graph.order()) {
+                const Event& event = graph[id];
+                if (event.location == no_location || !counts(event)) continue;
+                const auto place = static_cast<std::int16_t>(key(graph, event));
+                if (event.hb.contains(events_[at])) {
+                    std::int16_t& first = first_after_[at * locations_ + event.location];
+                    first = std::min(first, place);
+                } else if (fence.hb.contains(id)) {
+                    std::int16_t& last = last_before_[at * locations_ + event.location];
+                    last = std::max(last, place);
+                }
+            }
         }
     }
 
@@ -47,27 +79,21 @@ private:
     static bool is_fence(const Graph& graph, EventId id) { return graph[id].kind == Kind::fence; }
     static bool counts(const Event& event) { return event.is_read() || event.placed; }
 
-    static bool edge(const Graph& graph, EventId from, EventId to) {
-        const bool from_fence = is_fence(graph, from);
-        const bool to_fence = is_fence(graph, to);
-        if (from_fence) return to_fence ? fence_to_fence(graph, from, to) : fence_to_access(graph, from, to);
-        return to_fence ? access_to_fence(graph, from, to) : access_to_access(graph, from, to);
+    bool edge(const Graph& graph, std::size_t at, std::size_t other) const {
+        const EventId from = events_[at];
+        const EventId to = events_[other];
+        if (is_fence(graph, from)) {
+            return is_fence(graph, to) ? graph[to].hb.contains(from) || fence_to_fence(at, other) : fence_to_access(graph, from, to);
+        }
+        return is_fence(graph, to) ? access_to_fence(graph, from, to) : access_to_access(graph, from, to);
     }
 
-    // psc_F. It contains psc_base between fences, whose scb step lies between hb steps.
-    static bool fence_to_fence(const Graph& graph, EventId from, EventId to) {
-        const View& before = graph[to].hb;
-        if (before.contains(from)) return true;
-        for (std::size_t location = 0; location < graph.locations(); ++location) {
-            int first_after = std::numeric_limits<int>::max();
-            int last_before = -1;
-            for (const EventId id : graph.accesses(static_cast<Location>(location))) {
-                const Event& event = graph[id];
-                if (!counts(event)) continue;
-                if (event.hb.contains(from)) first_after = std::min(first_after, key(graph, event));
-                if (before.contains(id)) last_before = std::max(last_before, key(graph, event));
-            }
-            if (first_after < last_before) return true;
+    // psc_F: [F]; hb; eco; hb; [F]. It contains psc_base between fences, whose scb step lies between hb steps.
+    bool fence_to_fence(std::size_t from, std::size_t to) const {
+        const std::int16_t* first = first_after_.data() + from * locations_;
+        const std::int16_t* last = last_before_.data() + to * locations_;
+        for (std::size_t location = 0; location < locations_; ++location) {
+            if (first[location] < last[location]) return true;
         }
         return false;
     }
@@ -143,6 +169,9 @@ private:
     }
 
     std::vector<EventId> events_;
+    std::vector<std::int16_t> first_after_;  // by fence and location
+    std::vector<std::int16_t> last_before_;
+    std::size_t locations_ = 0;
     std::vector<char> successors_;
     std::vector<char> removed_;
 };
