@@ -117,6 +117,7 @@ class ChannelMethods(_Native):
             raise ValueError("a channel in a buffer has no name to unlink")
         if self._unlink is not None:
             self._unlink.detach()
+        self._created = False  # the name may be another's from now on
         return _core.unlink_segment(name)
 
     def __iter__(self) -> Iterator[_core.Entry]:

@@ -32,22 +32,20 @@ class ChannelQueue:
 
     def put(self, item: Buffer, block: bool = True, timeout: float | None = None) -> None:
         """Raises queue.Full if there is no room (in time), ChannelClosed after `shutdown`."""
-        if not block:
-            self._channel.try_write(item)
-            return
         try:
-            self._channel.write(item, timeout)
+            if block:
+                self._channel.write(item, timeout)
+            else:
+                self._channel.try_write(item)
         except ChannelTimeout as error:
             raise queue.Full from error
 
     def get(self, block: bool = True, timeout: float | None = None) -> bytes:
         """Raises queue.Empty if nothing is there (in time), ChannelClosed after `shutdown` once drained."""
-        if block:
-            try:
-                return self._channel.read(timeout).data
-            except ChannelTimeout as error:
-                raise queue.Empty from error
-        entry = self._channel.try_read()
+        try:
+            entry = self._channel.read(timeout) if block else self._channel.try_read()
+        except ChannelTimeout as error:
+            raise queue.Empty from error
         if entry is None:
             raise queue.Empty
         return entry.data

@@ -492,7 +492,7 @@ private:
             memory_.pause();
         }
         if (!still_head(head)) return Status::conflict;
-        if (last.kind == HeadKind::malformed || last.kind == HeadKind::message ||
+        if (first.kind == HeadKind::malformed || last.kind == HeadKind::malformed || last.kind == HeadKind::message ||
             last.position - head > geometry_.capacity() - kEntryAlignment)
             return Status::corrupted;
         // LP: the load of the last header; nothing in front of it can go while `head` stands.

@@ -29,7 +29,6 @@ inline constexpr u64 kHeaderBytes = 8;
 inline constexpr u64 kCacheLine = 64;
 inline constexpr u64 kMinCapacity = 64;
 inline constexpr u64 kMaxCapacity = u64{1} << 32;
-inline constexpr unsigned kMaxParticipants = 4096;
 
 // Fixed words of the block, by byte offset.
 namespace at {

@@ -51,6 +51,7 @@ public:
         asker_ = holder_.reopen();
         if (asker_.get() < 0) throw BlockError::system("cannot reopen the lock file", errno);
         acquire();
+        if (error_ != 0) throw BlockError::system("cannot lock a participant slot", error_);
         if (slot_ == kNoSlot)
             throw BlockError(BlockErrorKind::no_slot, "all " + std::to_string(participants_) +
                                                           " participant slots are taken; create the channel with a "
@@ -67,12 +68,13 @@ public:
 
     // In the child of a fork: the inherited description would keep a dead parent alive, so it is closed and a slot of
     // the child's own is taken. No slot left: slot() is kNoSlot, and the channel refuses to write.
-    void after_fork_in_child() {
+    void after_fork_in_child() noexcept {
         FileDescriptor fresh = asker_.reopen();
         holder_ = std::move(fresh);
         FileDescriptor inherited = std::move(fresh);
         asker_ = holder_.reopen();
-        acquire();
+        if (asker_.get() >= 0) acquire();
+        else slot_ = kNoSlot;  // no descriptor left: nobody could be asked after, so take no part
     }
 
 private:
@@ -85,7 +87,8 @@ private:
         return lock;
     }
 
-    void acquire() {
+    // A fork handler must not throw, so a failure is left in error_.
+    void acquire() noexcept {
         slot_ = kNoSlot;
         for (unsigned slot = 0; slot < participants_; ++slot) {
             struct flock lock = byte_lock(slot);
@@ -93,7 +96,10 @@ private:
                 slot_ = slot;
                 return;
             }
-            if (errno != EAGAIN && errno != EACCES) throw BlockError::system("cannot lock a participant slot", errno);
+            if (errno != EAGAIN && errno != EACCES) {
+                error_ = errno;
+                return;
+            }
         }
     }
 
@@ -101,6 +107,7 @@ private:
     FileDescriptor asker_;
     unsigned participants_;
     unsigned slot_ = kNoSlot;
+    int error_ = 0;  // why acquire() stopped early
 };
 
 }  // namespace ipc

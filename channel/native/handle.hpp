@@ -277,7 +277,7 @@ public:
     bool closed() const { return block_ == nullptr; }
 
     nb::dict state() {
-        Core& core = usable();
+        Core& core = taking_part();
         Snapshot seen;
         Effort effort;
         if (const Status status = core.snapshot(seen, effort); status != Status::ok) {
@@ -316,7 +316,7 @@ public:
     u64 entries() {
         Snapshot seen;
         Effort effort;
-        if (const Status status = usable().snapshot(seen, effort); status != Status::ok) {
+        if (const Status status = taking_part().snapshot(seen, effort); status != Status::ok) {
             raise_status(status, effort);
             throw nb::python_error();
         }
@@ -543,12 +543,13 @@ private:
         }
         Handle* const handle = nb::inst_ptr<Handle>(self);
         if (handle->block_ == nullptr) return static_cast<Handle*>(static_cast<void*>(raise_closed()));
-        if (handle->block_->me().load(std::memory_order_relaxed) == 0) [[unlikely]] {
-            raise("NotAParticipant", "this process is no participant: it was forked from one, and the channel is in "
-                                     "private memory or has no participant slot left");
-            return nullptr;
-        }
+        if (handle->block_->me().load(std::memory_order_relaxed) == 0) [[unlikely]]
+            return static_cast<Handle*>(static_cast<void*>(raise_no_participant()));
         return handle;
+    }
+    static PyObject* raise_no_participant() {
+        return raise("NotAParticipant", "this process is no participant: it was forked from one, and the channel is in "
+                                        "private memory or has no participant slot left");
     }
     static PyObject* raise_closed() { return raise("HandleClosed", "this handle was closed"); }
 
@@ -558,6 +559,15 @@ private:
             throw nb::python_error();
         }
         return *core_;
+    }
+
+    Core& taking_part() {
+        Core& core = usable();
+        if (block_->me().load(std::memory_order_relaxed) == 0) {
+            raise_no_participant();
+            throw nb::python_error();
+        }
+        return core;
     }
 
     void count(Operation operation, const Effort& effort, u64 calls = 1) {

@@ -1,0 +1,193 @@
+"""Names, handles, processes: who keeps a channel, who ends it, and what a fork does."""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from channel import (
+    Channel,
+    ChannelConfig,
+    ChannelExists,
+    ChannelNotFound,
+    ChannelTimeout,
+    ForeignMemory,
+    NoParticipantSlot,
+    NotAParticipant,
+    suggest_size,
+)
+
+
+def in_child(action: object) -> int:
+    """Runs `action` in a fork; its exit status: 0 if it returned True."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            code = 0 if action() else 2  # type: ignore[operator]
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_live_name_is_not_created_again(name: str) -> None:
+    with Channel.create(name) as channel:
+        channel.write(b"kept")
+        with pytest.raises(ChannelExists, match=name):
+            Channel.create(name)
+        assert Channel.connect(name).read(timeout=0).data == b"kept"
+    with pytest.raises(ChannelNotFound, match=name):
+        Channel.connect(name)
+
+
+def test_only_the_creator_unlinks_and_not_what_another_made_since(name: str) -> None:
+    with Channel.create(name) as first:
+        with Channel.connect(name):
+            pass
+        assert first.unlink()
+        assert not first.unlink()
+        second = Channel.create(name)
+    assert Path("/dev/shm", name).exists(), "the name was another channel's by then"
+    second.unlink()
+    second.close()
+
+
+def test_an_anonymous_segment_goes_with_its_handle() -> None:
+    for drop in (lambda channel: channel.close(), lambda channel: None):
+        channel = Channel.create()
+        path = Path("/dev/shm", channel.name)
+        assert path.exists()
+        drop(channel)
+        del channel
+        gc.collect()
+        assert not path.exists()
+
+
+def test_a_handle_pickles_as_its_name() -> None:
+    config = ChannelConfig(max_round_trips=3)
+    with Channel.create(config=config) as channel:
+        again = pickle.loads(pickle.dumps(channel))
+        assert again.config == config
+        channel.write(b"x")
+        assert again.read(timeout=0).data == b"x"
+        assert len(channel.state().participants) == 1, "one registration per process"
+    with pytest.raises(TypeError, match="connect_to"):
+        pickle.dumps(Channel.create_in(bytearray(1024)))
+
+
+@pytest.mark.parametrize("wrong", ["", "a/b", ".", "..", "x" * 201, "a\0b"])
+def test_a_bad_name_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="1 to 200 bytes"):
+        Channel.create(wrong)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"IPCCNL01" + b"\0" * 4096])
+def test_a_foreign_file_is_refused_untouched(name: str, content: bytes) -> None:
+    path = Path("/dev/shm", name)
+    path.write_bytes(content)
+    with pytest.raises(ForeignMemory, match=name):
+        Channel.connect(name)
+    assert path.read_bytes() == content
+
+
+def _echo(requests: Channel, answers: Channel) -> None:
+    for entry in requests:
+        answers.write(entry.data[::-1], timeout=20)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_every_start_method(method: str) -> None:
+    context = multiprocessing.get_context(method)
+    with Channel.create() as requests, Channel.create() as answers:
+        child = context.Process(target=_echo, args=(requests, answers))
+        child.start()
+        for number in range(20):
+            requests.write(b"%03d" % number)
+            assert answers.read(timeout=30).data == (b"%03d" % number)[::-1]
+        requests.shutdown()
+        child.join(30)
+        assert child.exitcode == 0
+
+
+def test_a_fork_registers_anew() -> None:
+    with Channel.create() as channel:
+        assert in_child(lambda: channel.try_write(b"x") is not None and len(channel.state().participants) == 2) == 0
+        assert channel.read(timeout=5).data == b"x"
+
+
+def test_without_a_slot_a_fork_is_refused() -> None:
+    with Channel.create(participants=1) as channel:
+
+        def refused() -> bool:
+            try:
+                channel.try_write(b"")
+            except NotAParticipant:
+                return True
+            return False
+
+        assert in_child(refused) == 0
+
+
+def test_private_memory_is_refused_after_a_fork() -> None:
+    channel = Channel.create_in(bytearray(1024))
+
+    def refused() -> bool:
+        for call in (channel.try_read, channel.state, lambda: channel.try_write(b"")):
+            try:
+                call()
+            except NotAParticipant:
+                continue
+            return False
+        return True
+
+    assert in_child(refused) == 0
+    assert channel.crash_safe
+
+
+def test_shared_memory_is_crash_safe_only_with_a_lock_file(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.touch()
+    assert not Channel.create_in(mmap.mmap(-1, 4096)).crash_safe
+    locked = Channel.create_in(mmap.mmap(-1, 4096), participants=2, lock_file=lock)
+    assert locked.crash_safe
+    assert in_child(lambda: locked.try_write(b"from the child") is not None) == 0
+    assert locked.read(timeout=5).data == b"from the child"
+
+
+def test_no_slot_is_a_clear_error(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.touch()
+    memory = mmap.mmap(-1, suggest_size(64))
+    first = Channel.create_in(memory, lock_file=lock)
+    with pytest.raises(NoParticipantSlot, match="participants"):
+        Channel.connect_to(memory, lock_file=lock)
+    first.close()
+
+
+def test_a_signal_wakes_a_blocked_read() -> None:
+    class Rang(Exception):
+        pass
+
+    def ring(number: int, frame: object) -> None:
+        raise Rang
+
+    before = signal.signal(signal.SIGUSR1, ring)
+    try:
+        with Channel.create() as channel:
+            timer = threading.Timer(0.1, signal.pthread_kill, (threading.get_ident(), signal.SIGUSR1))
+            timer.start()
+            with pytest.raises(Rang):
+                channel.read(timeout=30)
+            timer.join()
+            with pytest.raises(ChannelTimeout):
+                channel.read(timeout=0)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
