@@ -37,6 +37,22 @@ def test_model() -> None:
     assert executed >= chosen.max_examples
 
 
+@pytest.mark.stress
+def test_model_for_longer() -> None:
+    chosen = settings(settings.default, stateful_step_count=100, max_examples=max(1_000, settings.default.max_examples))
+    executed = run_machine(machine_of(channel.Channel, channel), chosen)
+    assert executed >= chosen.max_examples
+
+
+def test_read_many_takes_an_empty_message() -> None:
+    """Found by the machine: a batch that began with an empty message was refused as too large."""
+    handle = channel.Channel.create_in(bytearray(channel.suggest_size(64)))
+    handle.write(b"")
+    assert [entry.data for entry in handle.read_many(2, 0)] == [b""]
+    handle.write(b"")
+    assert [entry.data for entry in handle.try_read_many(1)] == [b""]
+
+
 @pytest.mark.parametrize("spec", SEQUENTIAL_MUTANTS)
 def test_the_model_convicts_planted_bugs(spec: str) -> None:
     """Found, not shrunk: tests/quality looks at what comes out of shrinking."""
