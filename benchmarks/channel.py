@@ -18,11 +18,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from channel import Channel
-from harness.bench.measure import throughput
-from harness.bench.peers import peers
-from harness.bench.rows import Row, arguments, publish, row
-from harness.systems.transport import ChannelTransport
+# this file shall not be taken for the package `channel`
+sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent]
+
+from channel import Channel  # noqa: E402
+from harness.bench.measure import throughput  # noqa: E402
+from harness.bench.peers import peers  # noqa: E402
+from harness.bench.rows import Row, arguments, publish, row  # noqa: E402
+from harness.systems.transport import ChannelTransport  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 SLICE_S = 0.05
@@ -35,7 +38,7 @@ FLOORS: dict[int, dict[str, float]] = {
 }
 UNCONTENDED = """
 import os
-from channel import Channel
+from channel import Channel  # noqa: E402
 channel = Channel.create()
 channel.write(b"warm up."); channel.read()
 os.getppid()
