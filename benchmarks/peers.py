@@ -14,7 +14,7 @@ from functools import partial
 
 from harness.bench.measure import Cell, LatencyCell, latency, throughput
 from harness.bench.peers import PEERS, CloudtoidSpinning, peers
-from harness.bench.rows import Row, arguments, publish, row
+from harness.bench.rows import Row, arguments, publish, row, show
 from harness.bench.transport import Transport
 from harness.systems.transport import ChannelTransport
 
@@ -85,14 +85,15 @@ def main() -> None:
             rivals = [peer for peer in rivals if peer.name in floors]
         transports = [ChannelTransport(), ChannelTransport("channel, again"), *rivals]
         cell = throughput(transports, on, workers, workers, size, batch=batch, rounds=options.rounds, slice_s=SLICE_S)
-        found += cell_rows(cell, floors)
-    found += batches_of_threads(options.rounds)
+        found += show(cell_rows(cell, floors))
+    found += show(batches_of_threads(options.rounds))
     makers: list[Callable[[], Transport]] = [
         partial(ChannelTransport, "channel, spinning", 1 << 30),
         partial(ChannelTransport, "channel, futex", 0),
     ]
     makers += [maker for maker in (*PEERS, CloudtoidSpinning) if maker().reach.processes]
-    found += latency_rows(latency(makers, "round trip", "processes", rounds=max(options.rounds // 2, 3)), "round trip")
+    cells = latency(makers, "round trip", "processes", rounds=max(options.rounds // 2, 3))
+    found += show(latency_rows(cells, "round trip"))
     publish(found, options.json)
 
 

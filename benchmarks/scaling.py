@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.bench.crew import Crew
 from harness.bench.measure import summarize, throughput
-from harness.bench.rows import Row, arguments, publish, row
+from harness.bench.rows import Row, arguments, publish, row, show
 from harness.systems.transport import ChannelTransport
 
 WORKERS = ((1, 1), (2, 2), (4, 4), (8, 8), (16, 16), (4, 1), (16, 1), (1, 16))
@@ -55,8 +55,8 @@ def main() -> None:
     options = arguments(__doc__)
     found: list[Row] = []
     for on in ("processes", "threads"):
-        found += by_workers(on, options.rounds)
-        found += by_size(on, options.rounds)
+        found += show(by_workers(on, options.rounds))
+        found += show(by_size(on, options.rounds))
     publish(found, options.json)
 
 

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Row", "arguments", "publish", "row"]
+from harness.bench.crew import tidy_on_termination
+
+__all__ = ["Row", "arguments", "publish", "row", "show"]
 
 Row = dict[str, Any]
 
@@ -30,21 +32,27 @@ def row(
     }
 
 
-def publish(rows: Sequence[Row], json_file: Path | None) -> None:
-    """Print rows, and write them where they are wanted."""
+def show(rows: Sequence[Row]) -> list[Row]:
+    """Print rows as they are measured; returns them."""
     for one in rows:
-        text = f"{one['name']:<52} {one['value']:>9} {one['unit']:<8}"
+        text = f"{one['name']:<62} {one['value']:>9} {one['unit']:<8}"
         if one["ratio"] is not None:
             text += f" {one['ratio']:>7}x {one['against']}"
         if one["target"] is not None:
             text += f"   target {one['target']:g}: {'met' if one['met'] else 'MISSED'}"
         print(text, flush=True)
+    return list(rows)
+
+
+def publish(rows: Sequence[Row], json_file: Path | None) -> None:
+    """Write all rows where they are wanted."""
     if json_file is not None:
         json_file.write_text(json.dumps(list(rows), indent=1) + "\n", encoding="utf-8")
 
 
 def arguments(description: str | None) -> argparse.Namespace:
-    """The options that all benchmark scripts have."""
+    """The options that all benchmark scripts have; a script that is terminated still tidies up."""
+    tidy_on_termination()
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="rounds of each figure (default 9)")

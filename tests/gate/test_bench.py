@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,6 +109,23 @@ def test_a_worker_that_dies_is_noticed_and_its_transport_closed() -> None:
     with Crew([transport], "processes", 1, 1, CAPACITY, 8) as crew, pytest.raises(Stuck, match="died"):
         crew.throughput(10)
     assert transport.closed
+
+
+TERMINATED = """
+import os, signal
+from harness.bench.crew import Crew, tidy_on_termination
+from harness.systems.transport import ChannelTransport
+tidy_on_termination()
+with Crew([ChannelTransport()], "threads", 1, 1, 1 << 16, 8) as crew:
+    os.kill(os.getpid(), signal.SIGTERM)
+    crew.throughput(10)
+"""
+
+
+def test_a_benchmark_that_is_terminated_leaves_no_segment() -> None:
+    with subprocess.Popen([sys.executable, "-c", TERMINATED]) as child:
+        assert child.wait(timeout=60) == 128 + signal.SIGTERM
+    assert not list(Path("/dev/shm").glob(f"ipc-channel-{child.pid}-*"))
 
 
 def test_latencies_are_measured_per_message() -> None:
