@@ -18,6 +18,10 @@ EXIT_INTERRUPTED = 130
 
 _COMMANDS = {
     "run": ("harness.commands.run", "Run scenarios on threads and processes and judge them."),
+    "explore": (
+        "harness.explore.command",
+        "Explore a scenario exhaustively, or by samples, under a deterministic scheduler.",
+    ),
     "check": ("harness.checks.command", "Judge recorded histories, whoever recorded them."),
     "report": ("reports.command", "Make one report from run records."),
     "bench": ("harness.commands.bench", "Measure the channel, and its peers in the same run."),

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from channel import COMPILER, COMPILER_FLAGS
+
 __all__ = ["environment"]
 
 _PACKAGES = ("ipc-channel-harness", "numpy", "scipy", "hypothesis", "matplotlib", "pytest")
@@ -31,6 +33,7 @@ def _constant() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
         "libc": " ".join(platform.libc_ver()),
+        "compiler": f"{COMPILER}{COMPILER_FLAGS}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "gil": "on" if gil else "off",
         "packages": _packages(),

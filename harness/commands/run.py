@@ -93,7 +93,7 @@ def command(scenario: tuple[str, ...], **options: Any) -> int:
 
         click.echo(describe())
         return 0
-    cells = _cells(_scenarios(scenario), options)
+    cells = _cells(_scenarios(scenario), options, named=bool(scenario))
     try:
         results = _run(cells, options)
     except (ExecutorError, OSError) as error:
@@ -111,7 +111,9 @@ def _scenarios(names: tuple[str, ...]) -> list[Scenario]:
     return [SCENARIOS[name] for name in names or SCENARIOS]
 
 
-def _cells(scenarios: list[Scenario], options: dict[str, Any]) -> list[tuple[Scenario, Parameters, str, str]]:
+def _cells(
+    scenarios: list[Scenario], options: dict[str, Any], *, named: bool
+) -> list[tuple[Scenario, Parameters, str, str]]:
     """What to run, with parameters that were checked: nothing starts if anything is out of range."""
     from harness.mutants import MutantError, parse
     from harness.scenario import ScenarioError
@@ -130,10 +132,12 @@ def _cells(scenarios: list[Scenario], options: dict[str, Any]) -> list[tuple[Sce
         messages = options["messages"]
         if messages is None and mode == "api":
             messages = max(scenario.defaults.messages // API_SHARE, options["writers"] or 1)
+        # what a scenario fixes is an error only for a scenario that was asked for by name
+        own = set() if named else set(scenario.fixed)
         try:
             parameters = scenario.parameters(
-                writers=options["writers"],
-                readers=options["readers"],
+                writers=None if "writers" in own else options["writers"],
+                readers=None if "readers" in own else options["readers"],
                 messages=messages,
                 payload_min=low,
                 payload_max=high,

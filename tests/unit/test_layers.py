@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
 # of the harness, who may know the channel: its adapters, the examination of the machine, and the planted twin
 KNOW_CHANNEL = {"harness/systems", "harness/doctor.py", "harness/mutants.py", "harness/environment.py"}
 # of the harness, who may reach forward to scenarios and reports: the commands alone
-REACH_FORWARD = {"harness/commands", "harness/checks/command.py", "harness/__init__.py"}
+REACH_FORWARD = {"harness/commands", "harness/checks/command.py", "harness/explore/command.py", "harness/__init__.py"}
 
 
 def imports(path: Path) -> set[str]:
