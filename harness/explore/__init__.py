@@ -20,12 +20,25 @@ from harness.operation import Kind
 from harness.program import Program
 from harness.verdict import Verdict, Witness
 
-__all__ = ["Driver", "Exploration", "ExploreError", "Model", "examine", "explore", "replay", "subject_of", "survivable"]
+__all__ = [
+    "EVERY",
+    "Driver",
+    "Exploration",
+    "ExploreError",
+    "Model",
+    "examine",
+    "explore",
+    "replay",
+    "subject_of",
+    "survivable",
+]
 
 Driver = Literal["exhaustive", "crash", "pct", "pos", "uniform"]
 Model = Literal["rc11", "sc"]
 
 PROPERTY = "explored"
+EVERY = 2
+"""Period of a planted bug that strikes every n-th call: explored programs make few calls."""
 SHARES_PER_JOB = 4
 """Shares differ in size; more of them than processes even that out."""
 
@@ -50,8 +63,8 @@ class Exploration:
     """
 
     verdict: Verdict
-    driver: str
-    model: str
+    driver: Driver
+    model: Model
     executions: int
     cut: int
     histories: int
@@ -69,7 +82,7 @@ def explore(
     executions: int | None = None,
     seconds: float = 60.0,
     mutant: str = "",
-    every: int = 2,
+    every: int = EVERY,
     seed: int = 1,
     jobs: int = 1,
     executor: Executor | None = None,
@@ -102,7 +115,7 @@ def explore(
 
 
 def subject_of(
-    program: Program, *, mutant: str = "", every: int = 2, kills: tuple[tuple[int, int], ...] = ()
+    program: Program, *, mutant: str = "", every: int = EVERY, kills: tuple[tuple[int, int], ...] = ()
 ) -> _explorer.Subject:
     """The program as the native explorer takes it.
 
@@ -128,7 +141,7 @@ def examine(
     executions: int | None = None,
     seconds: float = 60.0,
     mutant: str = "",
-    every: int = 2,
+    every: int = EVERY,
     seed: int = 1,
     jobs: int = 1,
     executor: Executor | None = None,
@@ -256,7 +269,7 @@ def replay(
     *,
     model: Model = "rc11",
     mutant: str = "",
-    every: int = 2,
+    every: int = EVERY,
     kills: tuple[tuple[int, int], ...] = (),
 ) -> str:
     """One execution again, as lanes of workers.

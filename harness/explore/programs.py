@@ -16,7 +16,7 @@ from harness.operation import NO_TIMEOUT, Kind, message_value
 from harness.program import Program, ProgramError, operations
 from harness.scenario import share
 
-__all__ = ["CONVICTING", "SMALL", "WITH_DEAD", "small_scenario"]
+__all__ = ["CONVICTING", "SMALL", "WITH_DEAD", "named_program", "small_scenario"]
 
 MESSAGE_BYTES = 8
 
@@ -98,3 +98,26 @@ WITH_DEAD = {
     "dead skipper": program("dead skipper", 48, ["WW", "ps", "SR"]),
 }
 """Programs for the crash driver: nobody waits for what a dead worker would have done."""
+
+
+def named_program(
+    name: str, writers: int | None = None, readers: int | None = None, messages: int | None = None
+) -> Program:
+    """A scenario in explorable size, another program of this module (spaces as '-'), or a saved program (``*.json``).
+
+    Raises:
+        ProgramError: there is no such program, or it has no such parameters.
+    """
+    if name in SMALL:
+        return small_scenario(name, writers, readers, messages)
+    if (writers, readers, messages) != (None, None, None):
+        raise ProgramError(f"writers, readers and messages belong to a scenario ({', '.join(SMALL)}); {name} is none")
+    others = {program.name.replace(" ", "-"): program for program in (*CONVICTING.values(), *WITH_DEAD.values())}
+    if name in others:
+        return others[name]
+    if name.endswith(".json"):
+        try:
+            return Program.load(name)
+        except OSError as error:
+            raise ProgramError(f"{name}: {error.strerror}") from error
+    raise ProgramError(f"no program {name!r}; there are {', '.join([*SMALL, *others])}, or a saved PROGRAM.json")

@@ -1,0 +1,99 @@
+"""``explore``: every execution of a small program, or random ones of a larger."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+DRIVERS = ("exhaustive", "crash", "pct", "pos", "uniform")
+
+
+@click.command("explore")
+@click.argument("program")
+@click.option("--driver", type=click.Choice(DRIVERS), default="exhaustive", show_default=True, help="How to explore.")
+@click.option("--model", type=click.Choice(["rc11", "sc"]), default="rc11", show_default=True, help="Memory model.")
+@click.option("--executions", type=click.IntRange(min=1), metavar="N", help="Stop after so many.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.0), default=60.0, show_default=True, metavar="S", help="Stop then."
+)
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Processes that share the work.")
+@click.option("--writers", type=int, metavar="N", help="Of a scenario.")
+@click.option("--readers", type=int, metavar="N", help="Of a scenario.")
+@click.option("--messages", type=int, metavar="N", help="Of a scenario, all writers together.")
+@click.option("--seed", type=int, default=1, metavar="N", help="Of a random driver.")
+@click.option("--mutant", metavar="NAME", help="Put a planted bug in place of the core; '?' lists them.")
+@click.option("--report", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a report.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="Write the result as JSON; '-': standard output.",
+)
+def command(
+    program: str,
+    driver: str,
+    model: str,
+    executions: int | None,
+    seconds: float,
+    jobs: int,
+    writers: int | None,
+    readers: int | None,
+    messages: int | None,
+    seed: int,
+    mutant: str | None,
+    report: Path | None,
+    json_file: Path | None,
+) -> int:
+    """Go through the executions of PROGRAM: a scenario in small (swsr, mwsr, mwmr, skip-vs-read) or a PROGRAM.json."""
+    from harness.explore import EVERY, ExploreError, examine
+    from harness.explore.programs import named_program
+    from harness.explore.record import explored_record, self_test
+    from harness.mutants import MutantError, describe, parse
+    from harness.program import ProgramError
+    from harness.verdict import Outcome
+    from reports import write_json, write_report
+
+    if mutant == "?":
+        click.echo(describe())
+        return 0
+    try:
+        planted = None if mutant is None else parse(mutant)
+        chosen = named_program(program, writers, readers, messages)
+        name, every = ("", EVERY) if planted is None else (planted.name, planted.every or EVERY)
+        seen = examine(
+            chosen,
+            driver=driver,  # type: ignore[arg-type]
+            model=model,  # type: ignore[arg-type]
+            executions=executions,
+            seconds=seconds,
+            jobs=jobs,
+            seed=seed,
+            mutant=name,
+            every=every,
+        )
+    except (ExploreError, ProgramError, MutantError) as error:
+        raise click.UsageError(str(error)) from error
+    line = shlex.join(["channel-harness", *sys.argv[1:]])
+    sizes = {"--writers": writers, "--readers": readers, "--messages": messages}
+    target = [program, *(f"{option}={size}" for option, size in sizes.items() if size is not None)]
+    record = explored_record(chosen, seen, self_test(), target=target, mutant=name, every=every, command=line)
+    if report is not None:
+        click.echo(f"report: {write_report([record], report)}", err=True)
+    if json_file is not None:
+        write_json([record], json_file)
+    quiet = json_file is not None and str(json_file) == "-"
+    click.echo(
+        f"{record.outcome.value.upper()}: {record.reason if not seen.schedule else seen.verdict.reason}", err=quiet
+    )
+    for failure in record.failures:
+        click.echo("\n" + "\n".join(failure.operations), err=True)
+        click.echo(f"again: {failure.command}", err=True)
+    if record.outcome is Outcome.PASS:
+        click.echo(f"  {seen.verdict.reason}", err=quiet)
+    return record.outcome.exit_code

@@ -1,0 +1,82 @@
+"""An exploration as a run record: what the report and the gate read."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from harness.environment import environment
+from harness.explore import EVERY, Exploration, examine, replay
+from harness.explore.programs import CONVICTING
+from harness.program import Program
+from harness.record import Failure, RunRecord
+from harness.verdict import Outcome, Verdict
+
+__all__ = ["explored_record", "self_test"]
+
+PLANTED = "publish-relaxed"
+
+
+def self_test() -> Verdict:
+    """Convict one planted bug, in milliseconds: a blind explorer must not report green."""
+    seen = examine(CONVICTING["alone 32"], mutant=PLANTED, seconds=10.0)
+    if seen.verdict.outcome is Outcome.FAIL:
+        return Verdict.passed("self-test", f"{PLANTED} was convicted", {"planted bugs": 1})
+    return Verdict.inconclusive("self-test", f"the explorer did not convict {PLANTED}; its verdicts mean nothing")
+
+
+def explored_record(
+    program: Program,
+    seen: Exploration,
+    tested: Verdict,
+    *,
+    target: Sequence[str],
+    mutant: str = "",
+    every: int = EVERY,
+    command: str = "",
+) -> RunRecord:
+    """The record of one exploration; without its self-test it is no pass.
+
+    `target` is how the command line names the program, and `command` the whole line.
+    """
+    verdicts = (seen.verdict, tested)
+    outcome, reason = Verdict.overall(verdicts)
+    failures: tuple[Failure, ...] = ()
+    if seen.schedule:
+        lines = replay(program, seen.schedule, model=seen.model, mutant=mutant, every=every, kills=seen.kills)
+        again = ["channel-harness", "replay", *target, seen.schedule, "--model", seen.model]
+        again += [f"--kill={worker}@{step}" for worker, step in seen.kills]
+        if mutant:
+            again.append(f"--mutant={mutant}" if every == EVERY else f"--mutant={mutant}:{every}")
+        verdict = seen.verdict
+        shown = tuple(lines.splitlines())
+        failures = (Failure(verdict.property, verdict.rule, verdict.reason, shown, shlex.join(again), "1/1"),)
+    return RunRecord(
+        kind="explore",
+        scenario=program.name,
+        executor="explored",
+        mode="native",
+        parameters={"workers": len(program.workers), "operations": program.size, "capacity": program.capacity},
+        seed=program.seed,
+        program_digest=program.digest,
+        outcome=outcome,
+        reason=reason,
+        verdicts=verdicts,
+        metrics=None,
+        failures=failures,
+        self_test={"mutant": PLANTED, "rule": "history"} if tested.outcome is Outcome.PASS else {},
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        duration=seen.seconds,
+        environment=environment(),
+        command=command,
+        details={
+            "driver": seen.driver,
+            "model": seen.model,
+            "executions": seen.executions,
+            "cut": seen.cut,
+            "distinct": seen.histories,
+            "exhausted": seen.exhausted,
+            "bounds": {"accesses": 4000, "rounds": 64, "kills": 1 if seen.driver == "crash" else 0},
+        },
+    )

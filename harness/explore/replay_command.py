@@ -1,0 +1,57 @@
+"""``replay``: one execution of the explorer again, access by access."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+__all__ = ["command"]
+
+
+class _Kill(click.ParamType[tuple[int, int]]):
+    """``WORKER@STEP``."""
+
+    name = "WORKER@STEP"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        matched = re.fullmatch(r"(\d+)@(\d+)", str(value))
+        if matched is None:
+            self.fail(f"{value!r} is no kill; give the worker's number and its step, as 0@12", param, ctx)
+        return int(matched[1]), int(matched[2])
+
+
+@click.command("replay")
+@click.argument("program")
+@click.argument("schedule")
+@click.option("--model", type=click.Choice(["rc11", "sc"]), default="rc11", show_default=True, help="Memory model.")
+@click.option("--writers", type=int, metavar="N", help="Of a scenario.")
+@click.option("--readers", type=int, metavar="N", help="Of a scenario.")
+@click.option("--messages", type=int, metavar="N", help="Of a scenario, all writers together.")
+@click.option("--mutant", metavar="NAME", help="The planted bug with which the schedule was found.")
+@click.option("--kill", "kills", type=_Kill(), multiple=True, help="The kill with which the schedule was found.")
+def command(
+    program: str,
+    schedule: str,
+    model: str,
+    writers: int | None,
+    readers: int | None,
+    messages: int | None,
+    mutant: str | None,
+    kills: tuple[tuple[int, int], ...],
+) -> int:
+    """Show the execution that SCHEDULE is of PROGRAM, as lanes of workers."""
+    from harness.explore import EVERY, ExploreError, replay
+    from harness.explore.programs import named_program
+    from harness.mutants import MutantError, parse
+    from harness.program import ProgramError
+
+    try:
+        planted = None if mutant is None else parse(mutant)
+        name, every = ("", EVERY) if planted is None else (planted.name, planted.every or EVERY)
+        chosen = named_program(program, writers, readers, messages)
+        shown = replay(chosen, schedule, model=model, mutant=name, every=every, kills=kills)  # type: ignore[arg-type]
+    except (ExploreError, ProgramError, MutantError) as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(shown)
+    return 0

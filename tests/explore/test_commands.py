@@ -1,0 +1,87 @@
+"""``explore`` and ``replay`` on the command line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.explore.command import command as explore_command
+from harness.explore.programs import CONVICTING
+from harness.explore.replay_command import command as replay_command
+
+
+def run(*arguments: str) -> Result:
+    command = {"explore": explore_command, "replay": replay_command}[arguments[0]]
+    return CliRunner().invoke(command, list(arguments[1:]), standalone_mode=False)
+
+
+def test_a_clean_scenario_passes_and_says_what_was_covered() -> None:
+    result = run("explore", "mwsr")
+    assert result.return_value == 0
+    assert "PASS" in result.output
+    assert "all executions explored" in result.output
+    assert "model rc11" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("alone-32", "--mutant", "unchecked-peek"),
+        ("alone-48", "--mutant", "torn-payload:3"),
+        ("dead-writer", "--driver", "crash", "--mutant", "no-recovery"),
+        ("mwsr", "--messages", "3", "--mutant", "silent-writer"),
+        ("alone-32", "--driver", "pct", "--mutant", "early-publish", "--executions", "50000"),
+    ],
+)
+def test_a_failure_prints_a_command_that_replays_it(arguments: tuple[str, ...]) -> None:
+    result = run("explore", *arguments)
+    assert result.return_value == 1
+    line = next(line for line in result.output.splitlines() if line.startswith("again: "))
+    program, *again = shlex.split(line.removeprefix("again: "))
+    assert program == "channel-harness"
+    replayed = run(*again)
+    assert replayed.return_value == 0
+    lanes = replayed.output.rstrip().splitlines()
+    assert lanes[-1] in result.output
+    assert len(lanes) > 5
+
+
+def test_a_run_cut_short_is_inconclusive() -> None:
+    result = run("explore", "mwmr", "--executions", "10")
+    assert result.return_value == 4
+    assert "not exhausted, and nothing found" in result.output
+
+
+def test_a_saved_program_is_explored_and_the_record_says_so(tmp_path: Path) -> None:
+    CONVICTING["skips"].save(tmp_path / "program.json")
+    result = run("explore", str(tmp_path / "program.json"), "--json", str(tmp_path / "record.json"))
+    assert result.return_value == 0
+    records = json.loads((tmp_path / "record.json").read_text())
+    text = json.dumps(records)
+    assert '"exhausted": true' in text
+    assert '"kind": "explore"' in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("explore", "nonesuch"), "no program 'nonesuch'; there are swsr"),
+        (("explore", "missing.json"), "missing.json"),
+        (("explore", "mwmr", "--mutant", "nonesuch"), "no planted bug 'nonesuch'"),
+        (("explore", "mwmr", "--messages", "1"), "a message per writer"),
+        (("explore", "mwmr", "--messages", "40"), "too large to explore"),
+        (("explore", "full", "--writers", "2"), "belong to a scenario"),
+        (("explore", "mwmr", "--driver", "quantum"), "quantum"),
+        (("replay", "mwmr", "explore1:00000000:A"), "belongs to program 00000000"),
+        (("replay", "mwmr", "nonsense"), "begins with 'explore1:'"),
+        (("replay", "mwmr", "explore1:00000000:A", "--kill", "me"), "is no kill"),
+    ],
+)
+def test_bad_input_is_one_error_that_says_what_would_be_right(arguments: tuple[str, ...], message: str) -> None:
+    result = run(*arguments)
+    assert result.exception is not None
+    assert message in getattr(result.exception, "message", str(result.exception))
