@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
+from hypothesis.errors import FlakyFailure
 
 import channel
 from harness.mutants import parse
@@ -68,18 +70,20 @@ def test_the_model_convicts_planted_bugs(spec: str) -> None:
 
 
 class HastyChannel(channel.Channel):
-    """Reports a read's time-out at half its time."""
+    """Reports a read's time-out at once."""
 
     def read(self, timeout: float | None = None) -> channel.Entry:
-        return super().read(None if timeout is None else timeout / 2)
+        return super().read(None if timeout is None else 0)
 
 
 def test_the_model_convicts_a_time_out_that_comes_early() -> None:
     chosen = settings(
         max_examples=3_000, database=None, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False
     )
-    with pytest.raises(AssertionError, match=r"a time-out of \d ms was reported after"):
+    # on a busy machine the same calls may take long enough when they are made again: Hypothesis then calls it flaky
+    with pytest.raises((AssertionError, FlakyFailure)) as raised:
         run_machine(machine_of(HastyChannel, channel), chosen)
+    assert "ms was reported after" in "".join(traceback.format_exception(raised.value))
 
 
 def test_a_planted_class_without_its_bug_passes() -> None:
