@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.checks.model import ALWAYS, NEVER, NOT, Bools, Ints, Model, model_of
+from harness.checks.shrink import shrink
 from harness.history import History
 from harness.operation import Kind
 from harness.verdict import Verdict, Witness
@@ -30,6 +31,7 @@ __all__ = ["check_fifo"]
 
 PROPERTY = "fifo"
 _LONGEST_WITNESS = 12
+_BY_CAPACITY = ("FULL", "OVERFLOW")
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,12 @@ def check_fifo(history: History, model: Model | None = None) -> Verdict:
     """
     model = model or model_of(history)
     assertions = _assertions(model)
-    violation = next(_violations(model), None)
-    # the matching of pending removals is exact for values that were never seen at the head, and EMPTY apart
-    if (
-        violation is not None
-        and len(model.anonymous)
-        and (violation.rule == "EMPTY" or _leftovers(model)[model.peeks.value].any())
-        and next(_violations(_generous(model)), None) is None
-    ):
+    violation, guessed = _decided(model)
+    if guessed:
         reason = "which messages the pending removals took could not be decided; with any number of them there is no"
         return Verdict.inconclusive(PROPERTY, f"{reason} violation", assertions)
     if violation is not None:
+        violation = _shrunk(history, violation)
         witness = Witness(f"{violation.rule}: {violation.sentence}", violation.rows)
         return Verdict.failed(PROPERTY, violation.rule, witness, assertions)
     undecided = len(model.full)
@@ -83,6 +80,37 @@ def check_fifo(history: History, model: Model | None = None) -> Verdict:
     if len(model.anonymous) and _leftovers(model).any():
         reason += f"; {len(model.anonymous):,} pending removals matched"
     return Verdict.passed(PROPERTY, reason, assertions)
+
+
+def _decided(model: Model) -> tuple[Violation | None, bool]:
+    """The first violation, and whether it may be one only because of what pending removals were taken to have removed.
+
+    Matching them is exact for values that are bound to nothing else, and EMPTY apart.
+    """
+    violation = next(_violations(model), None)
+    if violation is None or not len(model.anonymous) or not (violation.rule == "EMPTY" or _entangled(model)):
+        return violation, False
+    certain = next(_violations(_generous(model)), None)
+    return (violation, True) if certain is None else (certain, False)
+
+
+def _entangled(model: Model) -> bool:
+    """Is a value that was left seen at the head, meant by a pending skip, or part of a batch?"""
+    left = _leftovers(model)
+    others = (model.peeks.value, model.pending_skips[0], model.write_order[1])
+    return any(bool(left[value].any()) for value in others)
+
+
+def _shrunk(history: History, violation: Violation) -> Violation:
+    """The same violation by fewer operations, which prove it by themselves."""
+
+    def fails(part: History) -> bool:
+        found, guessed = _decided(model_of(part))
+        return found is not None and not guessed and found.rule not in _BY_CAPACITY
+
+    # without the other messages there is no telling what fits
+    rows = None if violation.rule in _BY_CAPACITY else shrink(history, violation.rows, fails)
+    return violation if rows is None or len(rows) > _LONGEST_WITNESS else replace(violation, rows=rows)
 
 
 def _violations(model: Model) -> Iterator[Violation]:
@@ -302,13 +330,14 @@ def _fresh(model: Model, heads: Heads) -> Iterator[Violation]:
         yield Violation(
             "FRESH",
             "a message came out before its write began",
-            (_first_head(heads, value), int(model.write_row[value])),
+            (*_first_head(heads, value), int(model.write_row[value])),
         )
 
 
-def _first_head(heads: Heads, value: int) -> int:
+def _first_head(heads: Heads, value: int) -> list[int]:
+    """The operation that says how early a value was at the head; none where only its batch says so."""
     mine = np.flatnonzero(heads.value == value)
-    return int(heads.row[mine[np.argmin(heads.ret[mine])]])
+    return [int(heads.row[mine[np.argmin(heads.ret[mine])]])] if len(mine) else []
 
 
 def _last_head(heads: Heads, value: int) -> list[int]:
@@ -331,7 +360,7 @@ def _order(model: Model, heads: Heads) -> Iterator[Violation]:
 
 def _out_of_order(model: Model, heads: Heads, first: int, second: int) -> Violation:
     lost = model.removal_row[first] == NOT
-    rows = [int(model.write_row[first]), int(model.write_row[second]), _first_head(heads, second)]
+    rows = [int(model.write_row[first]), int(model.write_row[second]), *_first_head(heads, second)]
     rows += [] if lost else _last_head(heads, first)
     sentence = (
         "a message never came out, although one that was written after it did"

@@ -158,13 +158,14 @@ def model_of(history: History) -> Model:
     )
     fulls = writes & ((status == Status.FULL.value) | timed_out)
 
-    anonymous = np.sort(inv[pending & among(kind, _ANONYMOUS)])
     skips = np.flatnonzero(pending & (kind == Kind.SKIP.value) & (rows["target"] != NO_ID))
     wanted = rows["target"][skips]
-    holders = np.flatnonzero(kept & ok) if len(skips) else skips
+    holders = np.flatnonzero(relevant & (rows["id"] != NO_ID)) if len(skips) else skips
     holders = holders[np.isin(rows["id"][holders], wanted)]
     by_id = dict(zip(rows["id"][holders].tolist(), number[holders].tolist(), strict=True))
     named = np.array([by_id.get(entry, NOT) for entry in wanted.tolist()], np.int64)
+    # an entry that nobody else named may be the message of any pending write
+    anonymous = np.sort(np.concatenate([inv[pending & among(kind, _ANONYMOUS)], inv[skips[named == NOT]]]))
     skips, named = skips[named != NOT], named[named != NOT]
 
     def batches(mask: Bools) -> tuple[Ints, Ints]:
@@ -190,7 +191,7 @@ def model_of(history: History) -> Model:
         unseen=observations(writes & pending & ~kept),
         anonymous=anonymous,
         pending_skips=(named, inv[skips]),
-        write_order=batches(kept & ok),
+        write_order=batches(kept),
         read_order=batches(removals),
     )
 
