@@ -30,7 +30,12 @@ _LEAD_PER_WORKER_NS = 200_000
 
 def tidy_on_termination() -> None:
     """Let SIGTERM unwind the stack, so that crews and their transports are closed. Of the main thread of a program."""
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+
+    def unwind(number: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would interrupt the tidying
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, unwind)
 
 
 class Stuck(Exception):
