@@ -8,6 +8,7 @@ that the whole history fails. Deleting only a read, or a pending removal, would 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,8 @@ __all__ = ["shrink"]
 _LARGEST = 200
 """Rows beyond which a candidate is not worth shrinking: every deletion is decided anew."""
 
-_ALWAYS_KEPT = [
-    kind.value for kind in Kind if kind.removes or kind.writes
-]  # as pending operations: they explain what nobody recorded
+_WRITES = [kind.value for kind in Kind if kind.writes]
+_REMOVALS = [kind.value for kind in Kind if kind.removes]
 
 
 def shrink(history: History, rows: tuple[int, ...], fails: Callable[[History], bool]) -> tuple[int, ...] | None:
@@ -33,76 +33,91 @@ def shrink(history: History, rows: tuple[int, ...], fails: Callable[[History], b
         history: that fails. rows: where the violation was found. fails: does a history fail?
     """
     operations = history.operations
-    pending = np.flatnonzero((operations["status"] == Status.PENDING.value) & np.isin(operations["kind"], _ALWAYS_KEPT))
+    subjects = _Subjects.of(history)
 
     def still_fails(kept: Ints) -> bool:
-        part = np.union1d(kept, pending)
+        part = np.union1d(kept, subjects.unbound)
         return fails(History(operations[part], history.capacity, history.shutdown))
 
     found = np.array(rows)
-    mates = _with_batches(history, found)
-    for candidate in (_of_same_values(history, found), mates, np.union1d(mates, _leftovers(history, found))):
+    mates = subjects.with_batches(found)
+    for candidate in (subjects.with_values(found), mates, subjects.with_leftovers(mates)):
         if len(candidate) <= _LARGEST and still_fails(candidate):
             break
     else:
         return None
-    for group in _deletable(history, candidate):
+    for group in subjects.deletable(candidate):
         smaller = np.setdiff1d(candidate, group)
         if len(smaller) and still_fails(smaller):
             candidate = smaller
-    candidate = candidate[~np.isin(candidate, pending)]
+    candidate = candidate[~np.isin(candidate, subjects.unbound)]
     return tuple(int(row) for row in candidate[np.argsort(operations["invoked"][candidate], kind="stable")])
 
 
-def _speaks_of_a_value(history: History) -> npt.NDArray[np.bool_]:
-    operations = history.operations
-    writes = np.isin(operations["kind"], [kind.value for kind in Kind if kind.writes])
-    done = np.isin(operations["status"], [Status.OK.value, Status.MISMATCH.value])
-    speaks: npt.NDArray[np.bool_] = done | writes & (operations["status"] == Status.PENDING.value)
-    return speaks
+@dataclass(frozen=True)
+class _Subjects:
+    """Which operations speak of which message.
 
+    Attributes:
+        history: whose. value: of each row. speaks: does the row speak of that value, or of none?
+        unbound: pending operations that may have to do with any value: they are part of every candidate, because they
+            explain what nobody recorded.
+    """
 
-def _of_same_values(history: History, rows: Ints) -> Ints:
-    """The rows, and every operation on a value that one of them speaks of."""
-    speaks = _speaks_of_a_value(history)
-    values = history.operations["value"]
-    same = np.flatnonzero(speaks & np.isin(values, values[rows[speaks[rows]]]))
-    return np.union1d(rows, same)
+    history: History
+    value: npt.NDArray[np.uint64]
+    speaks: npt.NDArray[np.bool_]
+    unbound: Ints
 
+    @classmethod
+    def of(cls, history: History) -> _Subjects:
+        operations = history.operations
+        kind, status = operations["kind"], operations["status"]
+        pending = status == Status.PENDING.value
+        speaks = np.isin(status, [Status.OK.value, Status.MISMATCH.value]) | pending & np.isin(kind, _WRITES)
+        value = operations["value"].copy()
+        # a pending skip speaks of the message whose entry it was asked to remove, where somebody named that
+        skips = np.flatnonzero(pending & (kind == Kind.SKIP.value))
+        named = np.flatnonzero(speaks & np.isin(operations["id"], operations["target"][skips]))
+        by_id = dict(zip(operations["id"][named].tolist(), value[named].tolist(), strict=True))
+        for row in skips.tolist():
+            target = int(operations["target"][row])
+            if target in by_id:
+                value[row], speaks[row] = by_id[target], True
+        return cls(history, value, speaks, np.flatnonzero(pending & np.isin(kind, _REMOVALS) & ~speaks))
 
-def _with_batches(history: History, rows: Ints) -> Ints:
-    """The same for all messages of the batches that these operations belong to, and of the batches of those."""
-    operations = history.operations
-    call = operations["worker"].astype(np.int64) << 32 | operations["batch"].astype(np.int64)
-    batched = operations["batch"] > 0
-    found = _of_same_values(history, rows)
-    while len(found) <= _LARGEST:
-        mates = np.flatnonzero(batched & np.isin(call, call[found[batched[found]]]))
-        larger = _of_same_values(history, np.union1d(found, mates))
-        if len(larger) == len(found):
-            break
-        found = larger
-    return found
+    def with_values(self, rows: Ints) -> Ints:
+        """The rows, and every operation on a value that one of them speaks of."""
+        same = np.flatnonzero(self.speaks & np.isin(self.value, self.value[rows[self.speaks[rows]]]))
+        return np.union1d(rows, same)
 
+    def with_batches(self, rows: Ints) -> Ints:
+        """The same for all messages of the batches that these operations belong to, and of the batches of those."""
+        operations = self.history.operations
+        call = operations["worker"].astype(np.int64) << 32 | operations["batch"].astype(np.int64)
+        batched = operations["batch"] > 0
+        found = self.with_values(rows)
+        while len(found) <= _LARGEST:
+            mates = np.flatnonzero(batched & np.isin(call, call[found[batched[found]]]))
+            larger = self.with_values(np.union1d(found, mates))
+            if len(larger) == len(found):
+                break
+            found = larger
+        return found
 
-def _leftovers(history: History, rows: Ints) -> Ints:
-    """Everything about messages that nobody is known to have removed: too many of them for the pending removals?"""
-    operations = history.operations
-    writes = np.isin(operations["kind"], [kind.value for kind in Kind if kind.writes])
-    removals = np.isin(operations["kind"], [kind.value for kind in Kind if kind.removes])
-    done = operations["status"] == Status.OK.value
-    removed = operations["value"][removals & done]
-    left = np.flatnonzero(writes & done & ~np.isin(operations["value"], removed))
-    return _of_same_values(history, np.union1d(rows, left[:_LARGEST]))
+    def with_leftovers(self, rows: Ints) -> Ints:
+        """Everything about messages that nobody is known to have removed: too many for the pending removals?"""
+        operations = self.history.operations
+        done = operations["status"] == Status.OK.value
+        removed = self.value[done & np.isin(operations["kind"], _REMOVALS)]
+        left = np.flatnonzero(done & np.isin(operations["kind"], _WRITES) & ~np.isin(self.value, removed))
+        return self.with_values(np.union1d(rows, left[:_LARGEST]))
 
-
-def _deletable(history: History, rows: Ints) -> list[Ints]:
-    """Groups of rows that may be deleted: all of one value; one that only looks."""
-    operations = history.operations
-    speaks = _speaks_of_a_value(history)[rows]
-    of_values = rows[speaks]
-    groups = [of_values[operations["value"][of_values] == value] for value in np.unique(operations["value"][of_values])]
-    looks = speaks & (
-        (operations["kind"][rows] == Kind.PEEK.value) | (operations["status"][rows] == Status.MISMATCH.value)
-    )
-    return groups + [rows[index : index + 1] for index in np.flatnonzero(looks | ~speaks).tolist()]
+    def deletable(self, rows: Ints) -> list[Ints]:
+        """Groups of rows that may be deleted: all of one value; one that only looks."""
+        operations = self.history.operations
+        bound = rows[self.speaks[rows]]
+        groups = [bound[self.value[bound] == value] for value in np.unique(self.value[bound])]
+        looks = (operations["kind"][rows] == Kind.PEEK.value) | (operations["status"][rows] == Status.MISMATCH.value)
+        single = looks | ~self.speaks[rows] & ~np.isin(rows, self.unbound)
+        return groups + [rows[index : index + 1] for index in np.flatnonzero(single).tolist()]
