@@ -6,6 +6,7 @@ see.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import time
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ Model = Literal["rc11", "sc"]
 PROPERTY = "explored"
 EVERY = 2
 """Period of a planted bug that strikes every n-th call: explored programs make few calls."""
+RECOVERY_ACCESSES = 16
+"""What a recovery adds to a worker's accesses, at most."""
 SHARES_PER_JOB = 4
 """Shares differ in size; more of them than processes even that out."""
 
@@ -59,7 +62,7 @@ class Exploration:
         exhausted: nothing is left to explore.
         seconds: it took.
         schedule: replays the failure; empty if there is none.
-        kills: (worker, step) of the failure, for the crash driver.
+        kills: (worker, step) of the failure, for the crash driver. crashes: kills in each execution.
     """
 
     verdict: Verdict
@@ -72,6 +75,7 @@ class Exploration:
     seconds: float
     schedule: str = ""
     kills: tuple[tuple[int, int], ...] = ()
+    crashes: int = 0
 
 
 def explore(
@@ -86,6 +90,7 @@ def explore(
     seed: int = 1,
     jobs: int = 1,
     executor: Executor | None = None,
+    crashes: int = 1,
 ) -> Verdict:
     """Look for an execution of the program in which the channel breaks a guarantee.
 
@@ -99,6 +104,7 @@ def explore(
         seed: of a random driver.
         jobs: processes that share the work of the exhaustive and the crash driver.
         executor: any ``concurrent.futures`` executor to run them on, instead of processes of one's own.
+        crashes: of the crash driver, in one execution: 1, or 2 of different workers.
     """
     return examine(
         program,
@@ -111,6 +117,7 @@ def explore(
         seed=seed,
         jobs=jobs,
         executor=executor,
+        crashes=crashes,
     ).verdict
 
 
@@ -145,6 +152,7 @@ def examine(
     seed: int = 1,
     jobs: int = 1,
     executor: Executor | None = None,
+    crashes: int = 1,
 ) -> Exploration:
     """As `explore`, with all that was counted, and the schedule of a failure."""
     if driver not in get_args(Driver):
@@ -153,11 +161,14 @@ def examine(
         raise ExploreError(f"unknown memory model {model!r}; there are {', '.join(get_args(Model))}")
     if jobs < 1:
         raise ExploreError(f"jobs is a whole number from 1; got {jobs}")
+    if crashes not in (1, 2):
+        raise ExploreError(f"crashes is 1 or 2; got {crashes}")
     start = time.monotonic()
+    killed = crashes if driver == "crash" else 0
     task = _Task(program, driver, model, mutant, every, seed, executions, seconds)
     subject_of(program, mutant=mutant, every=every)  # what is wrong with the program is said here and not in a job
     if driver == "crash":
-        parts = iter(_kill_plans(task))
+        parts = iter(_kill_plans(task, crashes))
     elif driver == "exhaustive" and (jobs > 1 or executor is not None):
         shares = jobs * SHARES_PER_JOB
         parts = iter([_Part(share=share, shares=shares) for share in range(shares)])
@@ -173,7 +184,9 @@ def examine(
             witness = Witness(f"{seen.what}{_killed(seen.kills)}; schedule {seen.schedule}")
             verdict = Verdict.failed(PROPERTY, seen.fault, witness, checked)
             took = time.monotonic() - start
-            return Exploration(verdict, driver, model, done, cut, histories, False, took, seen.schedule, seen.kills)
+            return Exploration(
+                verdict, driver, model, done, cut, histories, False, took, seen.schedule, seen.kills, killed
+            )
         if executions is not None and done >= executions:
             exhausted = exhausted and next(parts, None) is None
             break
@@ -183,7 +196,9 @@ def examine(
         verdict = Verdict.passed(PROPERTY, f"all executions explored: {counted}", checked)
     else:
         verdict = Verdict.inconclusive(PROPERTY, f"not exhausted, and nothing found: {counted}", checked)
-    return Exploration(verdict, driver, model, done, cut, histories, exhausted, time.monotonic() - start)
+    return Exploration(
+        verdict, driver, model, done, cut, histories, exhausted, time.monotonic() - start, crashes=killed
+    )
 
 
 @dataclass(frozen=True)
@@ -302,13 +317,23 @@ def survivable(program: Program) -> Program:
     return Program(program.name, tuple(scripts), program.capacity, program.config, program.seed, program.parameters)
 
 
-def _kill_plans(task: _Task) -> Iterator[_Part]:
-    """Every worker, before each of its accesses: as many as its longest execution has."""
+def _kill_plans(task: _Task, crashes: int) -> Iterator[_Part]:
+    """Every worker, or two of them, before each of its accesses: as many as its longest execution has.
+
+    Where two die, the second may be in the middle of replacing the first.
+    """
     subject = subject_of(survivable(task.program), every=task.every)
     alive = _explorer.explore(subject, model=task.model, seconds=task.seconds, stop_at_failure=False)
-    for worker in range(len(task.program.workers)):
-        for step in range(alive.longest[worker]):
-            yield _Part(kills=((worker, step),))
+    workers = range(len(task.program.workers))
+    if crashes == 1:
+        for worker in workers:
+            for step in range(alive.longest[worker]):
+                yield _Part(kills=((worker, step),))
+        return
+    for first, second in itertools.combinations(workers, 2):
+        steps = (range(alive.longest[worker] + RECOVERY_ACCESSES) for worker in (first, second))
+        for step, later in itertools.product(*steps):
+            yield _Part(kills=((first, step), (second, later)))
 
 
 def _killed(kills: tuple[tuple[int, int], ...]) -> str:

@@ -22,6 +22,7 @@ DRIVERS = ("exhaustive", "crash", "pct", "pos", "uniform")
     "--seconds", type=click.FloatRange(min=0.0), default=60.0, show_default=True, metavar="S", help="Stop then."
 )
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Processes that share the work.")
+@click.option("--crashes", type=click.IntRange(1, 2), default=1, help="Of the crash driver, in one execution.")
 @click.option("--writers", type=int, metavar="N", help="Of a scenario.")
 @click.option("--readers", type=int, metavar="N", help="Of a scenario.")
 @click.option("--messages", type=int, metavar="N", help="Of a scenario, all writers together.")
@@ -42,6 +43,7 @@ def command(
     executions: int | None,
     seconds: float,
     jobs: int,
+    crashes: int,
     writers: int | None,
     readers: int | None,
     messages: int | None,
@@ -73,6 +75,7 @@ def command(
             executions=executions,
             seconds=seconds,
             jobs=jobs,
+            crashes=crashes,
             seed=seed,
             mutant=name,
             every=every,

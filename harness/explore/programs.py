@@ -95,6 +95,7 @@ WITH_DEAD = {
     "dead writer": program("dead writer", 64, ["W", "WRR"]),
     "dead in the middle": program("dead in the middle", 64, ["WW", "WR"]),
     "dead reader": program("dead reader", 48, ["WW", "R", "RW"]),
+    "recoverer": program("recoverer", 48, ["W", "W", "W"]),
     "dead skipper": program("dead skipper", 48, ["WW", "ps", "SR"]),
 }
 """Programs for the crash driver: nobody waits for what a dead worker would have done."""

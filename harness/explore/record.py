@@ -77,6 +77,6 @@ def explored_record(
             "cut": seen.cut,
             "distinct": seen.histories,
             "exhausted": seen.exhausted,
-            "bounds": {"accesses": 4000, "rounds": 64, "kills": 1 if seen.driver == "crash" else 0},
+            "bounds": {"accesses": 4000, "rounds": 64, "kills": seen.crashes},
         },
     )

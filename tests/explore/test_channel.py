@@ -79,6 +79,17 @@ def test_no_kill_anywhere_harms_the_survivors(name: str) -> None:
     assert seen.executions > 50
 
 
+def test_two_kills_harm_nobody_and_a_dead_recoverer_is_recovered_from() -> None:
+    seen = examine(WITH_DEAD["dead skipper"], driver="crash", crashes=2)
+    assert seen.verdict.outcome is Outcome.PASS, seen.verdict
+    # the recoverer's program has millions of executions with two kills: a part of them
+    seen = examine(WITH_DEAD["recoverer"], driver="crash", crashes=2, executions=200_000)
+    assert not seen.schedule, seen.verdict
+    blind = examine(WITH_DEAD["recoverer"], driver="crash", crashes=2, mutant="trusting-recovery")
+    assert blind.verdict.outcome is Outcome.FAIL
+    assert len(blind.kills) == 2
+
+
 @pytest.mark.parametrize(
     ("mutant", "name", "rule"),
     [("no-recovery", "dead writer", "stuck"), ("trusting-recovery", "dead writer", "history")],

@@ -11,7 +11,8 @@
 // - time: a clock for each worker that moves when it sleeps. Whether a wait with a deadline ends by it is a choice.
 // - death: a worker planned to be killed stores to a location of its own and stops; alive() reads it. The kernel lets
 //   nobody see a lock released before all that its holder stored, so that store releases and that read acquires.
-// - suspicion: a worker that waits for an owner may choose, once a call, to let enough time pass to ask whether it is alive.
+// - suspicion: a worker that waits for an owner may choose to let enough time pass to ask whether it is alive: in a call
+//   once more often than workers are to be killed. A wait after that is no proof of being stuck if an answer was yes.
 #pragma once
 
 #include <algorithm>
@@ -53,7 +54,7 @@ public:
     }
     Location wakeups() const { return wakeups_; }
     Location dead(unsigned worker) const { return dead_[worker % max_workers]; }
-    bool kills_anybody() const { return !kills_.empty(); }
+    std::size_t kills() const { return kills_.size(); }
     bool killed(int worker, int step) const {
         for (const Kill& kill : kills_) {
             if (kill.worker == worker && kill.step == step) return true;
@@ -65,12 +66,15 @@ public:
     struct Clock {
         ipc::Nanoseconds now = 0;
         ipc::Nanoseconds deadline = ipc::never;  // of the call that it is in
-        bool suspected = false;
+        ipc::u64 owner = 0;          // another's owner word that was met last
+        std::size_t suspicions = 0;  // in this call
+        bool found_alive = false;    // ... and one of them met a live owner, so that another could end otherwise
     };
     Clock& clock(int worker) { return clocks_[static_cast<unsigned>(worker)]; }
     void begin_call(int worker, ipc::Nanoseconds deadline) {
         clock(worker).deadline = deadline;
-        clock(worker).suspected = false;
+        clock(worker).suspicions = 0;
+        clock(worker).found_alive = false;
     }
 
 private:
@@ -94,13 +98,18 @@ public:
     explicit SimMemory(SimBlock& block) : block_(&block) {}
 
     u64 load(Offset at, std::memory_order order, Where where = Where::current()) {
-        return machine(where).load(located(at, where), order_of(order), where);
+        const u64 value = machine(where).load(located(at, where), order_of(order), where);
+        met_owner(at, value);
+        return value;
     }
     void store(Offset at, u64 value, std::memory_order order, Where where = Where::current()) {
         machine(where).store(located(at, where), value, order_of(order), where);
+        met_owner(at, 0);
     }
     u64 exchange(Offset at, u64 value, std::memory_order order, Where where = Where::current()) {
-        return machine(where).modify(located(at, where), order_of(order), [value](u64) { return value; }, where);
+        const u64 found = machine(where).modify(located(at, where), order_of(order), [value](u64) { return value; }, where);
+        met_owner(at, 0);
+        return found;
     }
     u64 exchange_full_barrier(Offset at, u64 value, Where where = Where::current()) {
         const u64 found = exchange(at, value, std::memory_order_acq_rel, where);
@@ -112,7 +121,9 @@ public:
     }
     bool compare_exchange(Offset at, u64& expected, u64 value, std::memory_order success, std::memory_order failure,
                           Where where = Where::current()) {
-        return machine(where).compare_exchange(located(at, where), expected, value, order_of(success), order_of(failure), false, where);
+        const bool done = machine(where).compare_exchange(located(at, where), expected, value, order_of(success), order_of(failure), false, where);
+        met_owner(at, done ? 0 : expected);
+        return done;
     }
     void fence(std::memory_order order, Where where = Where::current()) {
         if (order != std::memory_order_relaxed) machine(where).fence(order_of(order), where);
@@ -149,7 +160,9 @@ public:
         machine(where).modify(block_->wakeups(), Order::acq_rel, [](u64 count) { return count + 1; }, where);
     }
     bool alive(unsigned slot, Where where = Where::current()) {
-        return machine(where).load(block_->dead(slot), Order::acquire, where) == 0;
+        const bool alive = machine(where).load(block_->dead(slot), Order::acquire, where) == 0;
+        clock().found_alive = clock().found_alive || alive;
+        return alive;
     }
 
     Nanoseconds now() { return clock().now; }
@@ -158,12 +171,15 @@ public:
         Machine& here = *Machine::running();
         SimBlock::Clock& mine = clock();
         if (here.in_round()) {
-            if (block_->kills_anybody() && !mine.suspected && here.choose(2, where) == 1) {
-                mine.suspected = true;
+            const bool waits_for_owner = block_->kills() > 0 && mine.owner != 0;
+            const bool suspects_again = waits_for_owner && mine.suspicions <= block_->kills();
+            if (suspects_again && here.choose(2, where) == 1) {
+                ++mine.suspicions;
                 mine.now += long_enough;
                 here.begin_round();
                 return;
             }
+            if (waits_for_owner && !suspects_again && mine.found_alive) here.choose(1, where);  // time would still pass
             if (mine.deadline < endless && here.choose(2, where) == 1) {
                 mine.now = std::max(mine.now + long_enough, mine.deadline);
                 here.begin_round();
@@ -178,6 +194,9 @@ public:
 private:
     static constexpr Nanoseconds long_enough = 2'000'000;  // to suspect an owner, and for a late call to give up
 
+    void met_owner(Offset at, u64 owner) {
+        if (at == ipc::at::owner) clock().owner = owner;
+    }
     SimBlock::Clock& clock() { return block_->clock(Machine::running()->current()); }
 
     // Every access comes by here: the place to be killed.
