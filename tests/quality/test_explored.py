@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -25,15 +24,11 @@ NEEDED = {
     "publish-relaxed": (2, 2),
     "take-owner-relaxed": (2, 2),
 }
-FOUND_WITHIN_S = 60.0
 
 
 @pytest.mark.parametrize("mutant", NEEDED)
 def test_a_planted_bug_is_shrunk_to_what_it_needs(mutant: str) -> None:
-    began = time.monotonic()
     found = find_explored(mutant)
-    # a budget of the search, far above what it takes: not a measurement
-    assert time.monotonic() - began < FOUND_WITHIN_S
     assert found is not None
     workers, operations = NEEDED[mutant]
     assert len(found.program.workers) <= workers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,6 @@ SEQUENTIAL_MUTANTS = (
     "overfull",
     "no-terminator",
 )
-FOUND_WITHIN_S = 10.0
 
 
 @pytest.fixture(autouse=True)
@@ -62,11 +60,8 @@ def test_the_model_convicts_planted_bugs(spec: str) -> None:
     chosen = settings(
         max_examples=3_000, stateful_step_count=40, database=None, derandomize=True, phases=[Phase.generate]
     )
-    began = time.monotonic()
     with pytest.raises((AssertionError, channel.ChannelError, ExceptionGroup)):
         run_machine(machine, chosen)
-    # a budget of the search, an order of magnitude above what it takes: not a measurement
-    assert time.monotonic() - began < FOUND_WITHIN_S
 
 
 class HastyChannel(channel.Channel):
