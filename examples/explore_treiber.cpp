@@ -22,7 +22,9 @@ explorer::Counts explore(std::string& what) {
         examples::TreiberStack<sim::Simulated, 2, tagged> stack;
         sim::atomic<int> holders[3];
         // Take and give back; two holders at once are the bug.
-        void take(std::uint32_t node) { sim::check(node == 0 || holders[node].fetch_add(1, std::memory_order_acq_rel) == 0, "one holder"); }
+        void take(std::uint32_t node) {
+            sim::check(node == 0 || holders[node].fetch_add(1, std::memory_order_acq_rel) == 0, "one holder");
+        }
         void give(std::uint32_t node) {
             holders[node].fetch_sub(1, std::memory_order_acq_rel);
             stack.push(node);
@@ -45,7 +47,8 @@ explorer::Counts explore(std::string& what) {
     explorer::Exhaustive driver(program);
     driver.on_failure = [&](const explorer::Graph& graph) {
         const explorer::Failure& failure = driver.failures().back();
-        what = failure.what + ", schedule " + explorer::encode(explorer::steps_to(graph, 2, failure), explorer::fingerprint("treiber"));
+        what = failure.what + ", schedule " +
+               explorer::encode(explorer::steps_to(graph, 2, failure), explorer::fingerprint("treiber"));
     };
     return driver.explore();
 }
@@ -58,6 +61,7 @@ int main() {
     std::printf("tagged:   %llu executions, %llu wrong%s\n", static_cast<unsigned long long>(right.complete),
                 static_cast<unsigned long long>(right.failed), right.exhausted ? ", exhausted" : "");
     const explorer::Counts wrong = explore<false>(what);
-    std::printf("untagged: wrong after %llu executions: %s\n", static_cast<unsigned long long>(wrong.runs), what.c_str());
+    std::printf("untagged: wrong after %llu executions: %s\n", static_cast<unsigned long long>(wrong.runs),
+                what.c_str());
     return right.exhausted && right.failed == 0 && wrong.failed > 0 ? 0 : 1;
 }

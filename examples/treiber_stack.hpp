@@ -21,7 +21,9 @@ public:
         std::uint64_t top = top_.load(std::memory_order_relaxed);
         for (;;) {
             next_[node].store(node_of(top), std::memory_order_relaxed);
-            if (top_.compare_exchange_weak(top, changed(top, node), std::memory_order_release, std::memory_order_relaxed)) return;
+            if (top_.compare_exchange_weak(top, changed(top, node), std::memory_order_release,
+                                           std::memory_order_relaxed))
+                return;
             Sync::pause();
         }
     }
@@ -34,7 +36,9 @@ public:
             const std::uint32_t node = node_of(top);
             if (node == 0) return 0;
             const std::uint32_t next = next_[node].load(std::memory_order_relaxed);
-            if (top_.compare_exchange_weak(top, changed(top, next), std::memory_order_acquire, std::memory_order_acquire)) return node;
+            if (top_.compare_exchange_weak(top, changed(top, next), std::memory_order_acquire,
+                                           std::memory_order_acquire))
+                return node;
             Sync::pause();
         }
     }

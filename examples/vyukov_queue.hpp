@@ -12,7 +12,7 @@
 namespace examples {
 
 struct QueueOrders {
-    std::memory_order push_load = std::memory_order_acquire;   // of a cell's sequence number
+    std::memory_order push_load = std::memory_order_acquire;  // of a cell's sequence number
     std::memory_order push_store = std::memory_order_release;
     std::memory_order pop_load = std::memory_order_acquire;
     std::memory_order pop_store = std::memory_order_release;
@@ -22,7 +22,8 @@ template <class Sync, class T, unsigned capacity>
 class VyukovQueue {
 public:
     explicit VyukovQueue(QueueOrders orders = {}) : orders_(orders) {
-        for (unsigned index = 0; index < capacity; ++index) cells_[index].sequence.store(index, std::memory_order_relaxed);
+        for (unsigned index = 0; index < capacity; ++index)
+            cells_[index].sequence.store(index, std::memory_order_relaxed);
     }
 
     bool push(T value) {

@@ -32,7 +32,8 @@ public:
     Building& operator=(const Building&) = delete;
     ~Building() { program_ = outer_; }
     static explorer::Program& program() {
-        if (program_ == nullptr) throw std::logic_error("sim::atomic and sim::var are constructed while a program is built");
+        if (program_ == nullptr)
+            throw std::logic_error("sim::atomic and sim::var are constructed while a program is built");
         return *program_;
     }
 
@@ -58,7 +59,8 @@ T from_word(Word word) {
 template <class T>
 class atomic {
 public:
-    atomic(T initial = T{}, std::string name = {}) : location_(Building::program().declare(to_word(initial), std::move(name))) {}
+    atomic(T initial = T{}, std::string name = {})
+        : location_(Building::program().declare(to_word(initial), std::move(name))) {}
     atomic(const atomic&) = delete;
     atomic& operator=(const atomic&) = delete;
 
@@ -67,8 +69,10 @@ public:
         return from_word<T>(Building::program().initial(location_));
     }
     void store(T value, std::memory_order order = std::memory_order_seq_cst, Where where = Where::current()) {
-        if (Machine* machine = inside()) machine->store(location_, to_word(value), order_of(order), where);
-        else Building::program().set_initial(location_, to_word(value));
+        if (Machine* machine = inside())
+            machine->store(location_, to_word(value), order_of(order), where);
+        else
+            Building::program().set_initial(location_, to_word(value));
     }
     T exchange(T value, std::memory_order order = std::memory_order_seq_cst, Where where = Where::current()) {
         return modify([value](T) { return value; }, order, where);
@@ -116,7 +120,8 @@ private:
         const auto on_words = [&next](Word old) { return to_word(next(from_word<T>(old))); };
         return from_word<T>(Machine::running()->modify(location_, order_of(order), on_words, where));
     }
-    bool compare_exchange(T& expected, T desired, std::memory_order success, std::memory_order failure, bool weak, Where where) {
+    bool compare_exchange(T& expected, T desired, std::memory_order success, std::memory_order failure, bool weak,
+                          Where where) {
         Word word = to_word(expected);
         const bool done = Machine::running()->compare_exchange(location_, word, to_word(desired), order_of(success),
                                                                order_of(failure), weak, where);
@@ -131,7 +136,8 @@ private:
 template <class T>
 class var {
 public:
-    var(T initial = T{}, std::string name = {}) : location_(Building::program().declare(to_word(initial), std::move(name))) {}
+    var(T initial = T{}, std::string name = {})
+        : location_(Building::program().declare(to_word(initial), std::move(name))) {}
     var(const var&) = delete;
     var& operator=(const var&) = delete;
 
@@ -140,27 +146,38 @@ public:
     }
     void set(T value, Where where = Where::current()) {
         Machine* machine = Machine::running();
-        if (machine != nullptr && machine->on_fiber()) machine->store(location_, to_word(value), Order::plain, where);
-        else Building::program().set_initial(location_, to_word(value));
+        if (machine != nullptr && machine->on_fiber())
+            machine->store(location_, to_word(value), Order::plain, where);
+        else
+            Building::program().set_initial(location_, to_word(value));
     }
 
 private:
     explorer::Location location_;
 };
 
-inline void fence(std::memory_order order, Where where = Where::current()) { Machine::running()->fence(order_of(order), where); }
-// At the end of every failed round of a retry loop. If the round only read, the worker waits for what it read to change.
-inline void pause(Where where = Where::current()) { Machine::running()->pause(where); }
+inline void fence(std::memory_order order, Where where = Where::current()) {
+    Machine::running()->fence(order_of(order), where);
+}
+// At the end of every failed round of a retry loop. If the round only read, the worker waits for what it read to
+// change.
+inline void pause(Where where = Where::current()) {
+    Machine::running()->pause(where);
+}
 // Before the first round of a retry loop, where earlier accesses of the worker do not belong to the round.
-inline void begin_round() { Machine::running()->begin_round(); }
+inline void begin_round() {
+    Machine::running()->begin_round();
+}
 inline void check(bool holds, const char* what = "check", Where where = Where::current()) {
     if (!holds) Machine::running()->fail(explorer::Fault::check, what, where);
 }
 
 // The two faces of a structure that is written once.
 struct Simulated {
-    template <class T> using atomic = sim::atomic<T>;
-    template <class T> using var = sim::var<T>;
+    template <class T>
+    using atomic = sim::atomic<T>;
+    template <class T>
+    using var = sim::var<T>;
     static void fence(std::memory_order order, Where where = Where::current()) { sim::fence(order, where); }
     static void pause(Where where = Where::current()) { sim::pause(where); }
     static void begin_round() { sim::begin_round(); }

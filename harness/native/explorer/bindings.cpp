@@ -58,7 +58,7 @@ struct Result {
     double seconds = 0;
     std::vector<Found> failures;
     std::set<std::string> graphs;
-    std::uint64_t repeated = 0;  // complete graphs that had been seen before
+    std::uint64_t repeated = 0;              // complete graphs that had been seen before
     std::array<int, max_workers> longest{};  // accesses of each worker, at most
 };
 
@@ -75,7 +75,8 @@ const char* fault_name(Fault fault) {
 }
 
 Found found(const Failure& failure, std::string schedule) {
-    return {failure.fault, failure.what, failure.where.file_name(), failure.where.line(), failure.worker, std::move(schedule)};
+    return {failure.fault,        failure.what,   failure.where.file_name(),
+            failure.where.line(), failure.worker, std::move(schedule)};
 }
 
 Result explore(Subject& subject, ExhaustiveOptions options, bool graphs) {
@@ -150,7 +151,8 @@ Order order_named(const std::string& name) {
     for (std::size_t index = 0; index < names.size(); ++index) {
         if (name == names[index]) return static_cast<Order>(index);
     }
-    throw std::invalid_argument("unknown memory order '" + name + "'; there are plain, relaxed, acquire, release, acq_rel, seq_cst");
+    throw std::invalid_argument("unknown memory order '" + name +
+                                "'; there are plain, relaxed, acquire, release, acq_rel, seq_cst");
 }
 
 using RawInstruction = std::tuple<std::string, Location, Word, Word, std::string, std::string>;
@@ -161,7 +163,12 @@ Instruction instruction(const RawInstruction& raw) {
     const auto& [code, location, value, expected, order, failure] = raw;
     for (std::size_t index = 0; index < codes.size(); ++index) {
         if (code == codes[index]) {
-            return {static_cast<Instruction::Code>(index), location, value, expected, order_named(order), order_named(failure)};
+            return {static_cast<Instruction::Code>(index),
+                    location,
+                    value,
+                    expected,
+                    order_named(order),
+                    order_named(failure)};
         }
     }
     throw std::invalid_argument("unknown litmus instruction '" + code + "'");
@@ -176,7 +183,8 @@ Subject litmus(std::size_t locations, const std::vector<std::vector<RawInstructi
         for (const auto& step : raw) {
             code.push_back(instruction(step));
             const auto& [name, location, value, expected, order, failure] = step;
-            identity += " " + name + " " + std::to_string(location) + " " + std::to_string(value) + " " + std::to_string(expected) + " " + order + " " + failure;
+            identity += " " + name + " " + std::to_string(location) + " " + std::to_string(value) + " " +
+                        std::to_string(expected) + " " + order + " " + failure;
         }
     }
     return {make_program(program), identity, nullptr};
@@ -184,12 +192,17 @@ Subject litmus(std::size_t locations, const std::vector<std::vector<RawInstructi
 
 Subject vyukov_queue(int workers, int operations, const std::string& weakened) {
     examples::QueueOrders orders;
-    if (weakened == "push_load") orders.push_load = std::memory_order_relaxed;
-    else if (weakened == "push_store") orders.push_store = std::memory_order_relaxed;
-    else if (weakened == "pop_load") orders.pop_load = std::memory_order_relaxed;
-    else if (weakened == "pop_store") orders.pop_store = std::memory_order_relaxed;
+    if (weakened == "push_load")
+        orders.push_load = std::memory_order_relaxed;
+    else if (weakened == "push_store")
+        orders.push_store = std::memory_order_relaxed;
+    else if (weakened == "pop_load")
+        orders.pop_load = std::memory_order_relaxed;
+    else if (weakened == "pop_store")
+        orders.pop_store = std::memory_order_relaxed;
     else if (!weakened.empty()) {
-        throw std::invalid_argument("unknown order '" + weakened + "'; the queue has push_load, push_store, pop_load, pop_store");
+        throw std::invalid_argument("unknown order '" + weakened +
+                                    "'; the queue has push_load, push_store, pop_load, pop_store");
     }
     auto program = std::make_unique<Program>();
     const sim::Building building(*program);
@@ -198,12 +211,15 @@ Subject vyukov_queue(int workers, int operations, const std::string& weakened) {
         program->workers.emplace_back([queue, worker, operations] {
             for (int operation = 0; operation < operations; ++operation) {
                 int value = 0;
-                if (worker % 2 == 0) queue->push(worker * 10 + operation);
-                else queue->pop(value);
+                if (worker % 2 == 0)
+                    queue->push(worker * 10 + operation);
+                else
+                    queue->pop(value);
             }
         });
     }
-    return {std::move(program), "vyukov queue " + std::to_string(workers) + "x" + std::to_string(operations) + " " + weakened, nullptr};
+    return {std::move(program),
+            "vyukov queue " + std::to_string(workers) + "x" + std::to_string(operations) + " " + weakened, nullptr};
 }
 
 // One access of a replayed execution.
@@ -216,7 +232,7 @@ struct Traced {
     Word value;
     bool exclusive;
     std::optional<std::pair<int, int>> source;  // of a read: worker and index of the store
-    int stale;  // how many newer stores there were
+    int stale;                                  // how many newer stores there were
     std::string file;
     unsigned line;
 };
@@ -226,8 +242,17 @@ const char* const order_names[] = {"plain", "relaxed", "acquire", "release", "ac
 Traced traced(const Graph& graph, const Program& program, EventId id, const Operation& operation) {
     static constexpr std::array<const char*, 4> kinds{"read", "write", "fence", "choice"};
     const Event& event = graph[id];
-    Traced step{id.worker, id.index, kinds[static_cast<std::size_t>(event.kind)], order_names[static_cast<std::size_t>(event.order)], {}, event.value,
-                event.exclusive || event.updates(), std::nullopt, 0, operation.where.file_name(), operation.where.line()};
+    Traced step{id.worker,
+                id.index,
+                kinds[static_cast<std::size_t>(event.kind)],
+                order_names[static_cast<std::size_t>(event.order)],
+                {},
+                event.value,
+                event.exclusive || event.updates(),
+                std::nullopt,
+                0,
+                operation.where.file_name(),
+                operation.where.line()};
     if (event.location != no_location) step.location = program.name(event.location);
     if (event.is_read()) {
         step.stale = graph.newest(event.location) - graph.position(event.source);
@@ -254,7 +279,8 @@ Subject channel(ipc::u64 capacity, const std::vector<std::vector<RawCall>>& scri
     }
     for (const auto& [worker, step] : kills) {
         if (worker < 0 || worker >= static_cast<int>(scripts.size()) || step < 0) {
-            throw std::invalid_argument("a kill is a worker of the program and a step from 0; got " + std::to_string(worker) + ", " + std::to_string(step));
+            throw std::invalid_argument("a kill is a worker of the program and a step from 0; got " +
+                                        std::to_string(worker) + ", " + std::to_string(step));
         }
         plan.kills.push_back({worker, step});
         identity << " kill " << worker << '@' << step;
@@ -263,7 +289,8 @@ Subject channel(ipc::u64 capacity, const std::vector<std::vector<RawCall>>& scri
         auto& operations = plan.scripts.emplace_back();
         identity << " |";
         for (const auto& [kind, value, size, timeout] : script) {
-            if (kind >= static_cast<std::uint8_t>(harness::Kind::count)) throw std::invalid_argument("unknown kind " + std::to_string(kind));
+            if (kind >= static_cast<std::uint8_t>(harness::Kind::count))
+                throw std::invalid_argument("unknown kind " + std::to_string(kind));
             harness::ScriptOperation operation{};
             operation.kind = static_cast<harness::Kind>(kind);
             operation.value = value;
@@ -285,13 +312,18 @@ NB_MODULE(_explorer, module) {
 
     nb::class_<Subject>(module, "Subject", "A program that can be explored.")
         .def_ro("identity", &Subject::identity, "What tells it from other programs.")
-        .def_prop_ro("histories", [](const Subject& subject) { return subject.channel ? subject.channel->distinct_histories() : 0; },
-                     "Distinct histories judged so far.")
-        .def_prop_ro("fingerprint", [](const Subject& subject) { return fingerprint(subject.identity); }, "As schedules carry it.");
+        .def_prop_ro(
+            "histories",
+            [](const Subject& subject) { return subject.channel ? subject.channel->distinct_histories() : 0; },
+            "Distinct histories judged so far.")
+        .def_prop_ro(
+            "fingerprint", [](const Subject& subject) { return fingerprint(subject.identity); },
+            "As schedules carry it.");
 
     nb::class_<Found>(module, "Failure", "An execution that is no good.")
-        .def_prop_ro("fault", [](const Found& failure) { return fault_name(failure.fault); },
-                     "race, check, exception, unbounded, stuck or internal.")
+        .def_prop_ro(
+            "fault", [](const Found& failure) { return fault_name(failure.fault); },
+            "race, check, exception, unbounded, stuck or internal.")
         .def_ro("what", &Found::what)
         .def_ro("file", &Found::file)
         .def_ro("line", &Found::line)
@@ -312,33 +344,43 @@ NB_MODULE(_explorer, module) {
         .def_ro("line", &Traced::line);
 
     nb::class_<Result>(module, "Result", "What an exploration saw.")
-        .def_prop_ro("complete", [](const Result& result) { return result.counts.complete; }, "Executions in which every worker finished.")
-        .def_prop_ro("cut", [](const Result& result) { return result.counts.cut; }, "Executions in which a worker waits for what it could have read.")
-        .def_prop_ro("moot", [](const Result& result) { return result.counts.moot; }, "Begun, and covered by a revisit.")
+        .def_prop_ro(
+            "complete", [](const Result& result) { return result.counts.complete; },
+            "Executions in which every worker finished.")
+        .def_prop_ro(
+            "cut", [](const Result& result) { return result.counts.cut; },
+            "Executions in which a worker waits for what it could have read.")
+        .def_prop_ro(
+            "moot", [](const Result& result) { return result.counts.moot; }, "Begun, and covered by a revisit.")
         .def_prop_ro("failed", [](const Result& result) { return result.counts.failed; })
         .def_prop_ro("runs", [](const Result& result) { return result.counts.runs; })
         .def_prop_ro("events", [](const Result& result) { return result.counts.events; })
-        .def_prop_ro("exhausted", [](const Result& result) { return result.counts.exhausted; }, "Nothing is left to explore.")
-        .def_prop_ro("longest", [](const Result& result) { return std::vector<int>(result.longest.begin(), result.longest.end()); },
-                     "Accesses of each worker, in the longest of its executions.")
+        .def_prop_ro(
+            "exhausted", [](const Result& result) { return result.counts.exhausted; }, "Nothing is left to explore.")
+        .def_prop_ro(
+            "longest",
+            [](const Result& result) { return std::vector<int>(result.longest.begin(), result.longest.end()); },
+            "Accesses of each worker, in the longest of its executions.")
         .def_ro("seconds", &Result::seconds)
         .def_ro("failures", &Result::failures)
         .def_ro("graphs", &Result::graphs, "Complete graphs as text, if asked for.")
         .def_ro("repeated", &Result::repeated, "Complete graphs that had been seen before.");
 
-    module.def("litmus", &litmus, "locations"_a, "workers"_a, "A litmus program from instructions (harness/explore/litmus.py).");
+    module.def("litmus", &litmus, "locations"_a, "workers"_a,
+               "A litmus program from instructions (harness/explore/litmus.py).");
     module.def("vyukov_queue", &vyukov_queue, "workers"_a, "operations"_a, "weakened"_a = "",
                "The queue of examples/vyukov_queue.hpp with capacity 2: even workers push, odd ones pop.");
-    module.def("channel", &channel, "capacity"_a, "scripts"_a, "mutant"_a = "", "every"_a = 0, "kills"_a = std::vector<std::pair<int, int>>{},
-               "max_round_trips"_a = 0,
+    module.def("channel", &channel, "capacity"_a, "scripts"_a, "mutant"_a = "", "every"_a = 0,
+               "kills"_a = std::vector<std::pair<int, int>>{}, "max_round_trips"_a = 0,
                "Workers that run scripts of (kind, value, size, timeout) on one channel; kills are (worker, step).");
     module.def(
         "explore",
-        [](Subject& subject, const std::string& model, bool waiting, int spurious_failures, std::uint64_t executions, double seconds,
-           bool stop_at_failure, bool graphs, unsigned share, unsigned shares) {
+        [](Subject& subject, const std::string& model, bool waiting, int spurious_failures, std::uint64_t executions,
+           double seconds, bool stop_at_failure, bool graphs, unsigned share, unsigned shares) {
             ExhaustiveOptions options;
             if (shares == 0 || share >= shares) {
-                throw std::invalid_argument("share is below shares; got " + std::to_string(share) + " of " + std::to_string(shares));
+                throw std::invalid_argument("share is below shares; got " + std::to_string(share) + " of " +
+                                            std::to_string(shares));
             }
             options.share = share;
             options.shares = shares;
@@ -356,8 +398,8 @@ NB_MODULE(_explorer, module) {
         "Every execution, each once; or one of several disjoint shares of them.");
     module.def(
         "sample",
-        [](Subject& subject, const std::string& strategy, std::uint64_t seed, std::uint64_t executions, const std::string& model,
-           int spurious_failures, double seconds, bool stop_at_failure, bool graphs) {
+        [](Subject& subject, const std::string& strategy, std::uint64_t seed, std::uint64_t executions,
+           const std::string& model, int spurious_failures, double seconds, bool stop_at_failure, bool graphs) {
             WalkOptions options;
             options.model = model_of(model);
             options.spurious_failures = spurious_failures;
@@ -375,13 +417,16 @@ NB_MODULE(_explorer, module) {
             Scripted strategy(decode(schedule, fingerprint(subject.identity)));
             Walk walk(*subject.program, options);
             std::vector<Traced> steps;
-            walk.on_event = [&](EventId id, const Operation& operation) { steps.push_back(traced(walk.graph(), *subject.program, id, operation)); };
+            walk.on_event = [&](EventId id, const Operation& operation) {
+                steps.push_back(traced(walk.graph(), *subject.program, id, operation));
+            };
             if (subject.channel) walk.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
             std::optional<Found> failure;
             if (walk.run(strategy) == End::failed) failure = found(walk.failures().front(), schedule);
             return std::tuple(steps, failure);
         },
-        "subject"_a, "schedule"_a, "model"_a = "rc11", "One execution again, access by access, and its failure if it has one.");
+        "subject"_a, "schedule"_a, "model"_a = "rc11",
+        "One execution again, access by access, and its failure if it has one.");
     module.def(
         "replay",
         [](Subject& subject, const std::string& schedule, const std::string& model) {
@@ -397,5 +442,6 @@ NB_MODULE(_explorer, module) {
             if (end == End::failed) failure = found(walk.failures().front(), schedule);
             return std::tuple(describe(walk.graph(), workers), failure);
         },
-        "subject"_a, "schedule"_a, "model"_a = "rc11", "One execution again: its graph, and its failure if it has one.");
+        "subject"_a, "schedule"_a, "model"_a = "rc11",
+        "One execution again: its graph, and its failure if it has one.");
 }

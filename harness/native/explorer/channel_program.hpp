@@ -1,5 +1,5 @@
-// The channel as a program to explore: workers that run scripts on one channel over the simulated memory, and the verdict
-// on the history that each execution leaves.
+// The channel as a program to explore: workers that run scripts on one channel over the simulated memory, and the
+// verdict on the history that each execution leaves.
 //
 // A history is the calls of all workers with their answers, ordered by happens-before (a call precedes another if its
 // last access happens before the point where the other began), and then the calls of one reader who comes after
@@ -7,9 +7,9 @@
 // history is judged once (fifo_search.hpp).
 //
 // Weak memory has no one instant at which a worker that only looked was right: after A published and B removed, A may
-// still be told FULL and B EMPTY, each by an old store that nothing forbids it to read (store buffering). So what is asked
-// is that the calls that changed the channel have an order that explains them together with all that any one worker was
-// told. Only where that fails is an answer wrong under every interleaving.
+// still be told FULL and B EMPTY, each by an old store that nothing forbids it to read (store buffering). So what is
+// asked is that the calls that changed the channel have an order that explains them together with all that any one
+// worker was told. Only where that fails is an answer wrong under every interleaving.
 #pragma once
 
 #include <algorithm>
@@ -39,21 +39,27 @@ public:
 
     explicit ChannelProgram(ChannelPlan plan) : plan_(std::move(plan)), search_(plan_.capacity) {
         if (plan_.capacity < 32 || plan_.capacity % 16 != 0 || plan_.capacity > 4096) {
-            throw std::invalid_argument("an explored channel has a capacity from 32 to 4096 bytes, a multiple of 16; got " + std::to_string(plan_.capacity));
+            throw std::invalid_argument(
+                "an explored channel has a capacity from 32 to 4096 bytes, a multiple of 16; got " +
+                std::to_string(plan_.capacity));
         }
         std::size_t calls = 0;
         for (const auto& script : plan_.scripts) {
             calls += script.size();
             for (const auto& operation : script) {
-                if (harness::is_batch(operation.kind)) throw std::invalid_argument("write_many and read_many are not explored; use single writes and reads");
+                if (harness::is_batch(operation.kind))
+                    throw std::invalid_argument(
+                        "write_many and read_many are not explored; use single writes and reads");
                 if (operation.size > largest_payload) {
-                    throw std::invalid_argument("an explored payload has at most " + std::to_string(largest_payload) + " bytes; got " + std::to_string(operation.size));
+                    throw std::invalid_argument("an explored payload has at most " + std::to_string(largest_payload) +
+                                                " bytes; got " + std::to_string(operation.size));
                 }
             }
         }
         if (calls + plan_.capacity / 16 > max_calls) {
-            throw std::invalid_argument("too large to explore: " + std::to_string(calls) + " calls; a history has at most " +
-                                        std::to_string(max_calls) + " calls, those that drain the channel included");
+            throw std::invalid_argument("too large to explore: " + std::to_string(calls) +
+                                        " calls; a history has at most " + std::to_string(max_calls) +
+                                        " calls, those that drain the channel included");
         }
         const ipc::Geometry geometry(plan_.capacity, 1);
         block_ = std::make_unique<SimBlock>(program_, geometry, plan_.kills);
@@ -116,7 +122,8 @@ private:
         block_->clock(static_cast<int>(worker)) = {};
         Machine& machine = *Machine::running();
         const std::atomic<ipc::u64> me{ipc::owner_word(static_cast<unsigned>(worker), worker + 1)};
-        ipc::Channel<SimMemory, harness::Planted> channel(SimMemory(*block_), block_->geometry(), policy(plan_.max_round_trips), &me, plan_.design);
+        ipc::Channel<SimMemory, harness::Planted> channel(SimMemory(*block_), block_->geometry(),
+                                                          policy(plan_.max_round_trips), &me, plan_.design);
         ipc::u64 seen = harness::kNoId;
         for (const harness::ScriptOperation& operation : plan_.scripts[worker]) {
             Logged& logged = log.calls[log.used++];
@@ -133,7 +140,8 @@ private:
             }
             machine.begin_round();
             const ipc::Status status = perform(channel, operation, call);
-            if (status == ipc::Status::mismatch || (status == ipc::Status::ok && operation.kind == harness::Kind::peek)) seen = call.id;
+            if (status == ipc::Status::mismatch || (status == ipc::Status::ok && operation.kind == harness::Kind::peek))
+                seen = call.id;
             call.status = static_cast<std::uint8_t>(status);
             logged.end = machine.consumed();
             logged.returned = true;
@@ -150,7 +158,8 @@ private:
         ipc::Position id = 0;
         ipc::Status status = ipc::Status::corrupted;
         const ipc::Nanoseconds now = channel.memory().now();
-        const ipc::Nanoseconds deadline = operation.timeout == harness::kNoTimeout ? ipc::never : now + operation.timeout;
+        const ipc::Nanoseconds deadline =
+            operation.timeout == harness::kNoTimeout ? ipc::never : now + operation.timeout;
         block_->begin_call(call.worker, deadline);
         const std::span<const std::byte> message(buffer.data(), operation.size);
         if (harness::writes(operation.kind)) harness::fill_payload(buffer.data(), operation.size, operation.value);
@@ -165,8 +174,10 @@ private:
             default: break;
         }
         if (status == ipc::Status::timeout && channel.memory().now() < deadline) {
-            Machine::running()->fail(Fault::history, "a time-out " + std::to_string(deadline - channel.memory().now()) + " ns before its deadline",
-                                     std::source_location::current());
+            Machine::running()->fail(
+                Fault::history,
+                "a time-out " + std::to_string(deadline - channel.memory().now()) + " ns before its deadline",
+                std::source_location::current());
         }
         if (status == ipc::Status::ok || status == ipc::Status::mismatch) call.id = id;
         if (status == ipc::Status::ok && harness::carries_payload(operation.kind)) {
@@ -177,7 +188,7 @@ private:
         return status;
     }
 
-    // --- afterwards ----------------------------------------------------------------------------------------------------
+    // --- afterwards ------------------------------------------------------------------------------------------------
 
     void collect(const Graph& graph) {
         calls_.clear();
@@ -194,7 +205,8 @@ private:
             for (std::size_t index = 0; index < logs_[worker].used; ++index, ++at) {
                 const int begin = logs_[worker].calls[index].begin;
                 View known;
-                if (begin > 0) known = graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(begin - 1)}].hb;
+                if (begin > 0)
+                    known = graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(begin - 1)}].hb;
                 for (std::size_t other = 0; other < calls_.size(); ++other) {
                     const bool own = calls_[other].worker == worker && other < at;
                     const bool before = ends_[other] > 0 && known.seen[calls_[other].worker] >= ends_[other];
@@ -206,7 +218,8 @@ private:
 
     // Did the call leave the channel as it was?
     static bool only_looked(const Call& call) {
-        return call.kind == harness::Kind::peek || (call.status != static_cast<std::uint8_t>(ipc::Status::ok) && call.status != harness::kPending);
+        return call.kind == harness::Kind::peek ||
+               (call.status != static_cast<std::uint8_t>(ipc::Status::ok) && call.status != harness::kPending);
     }
 
     // One order for each worker's view: what changed the channel, and what that worker was told besides.
@@ -244,7 +257,8 @@ private:
 
     void drain(const Graph& graph) {
         const std::atomic<ipc::u64> nobody{0};
-        ipc::Channel<FinalMemory> channel(FinalMemory(*block_, program_, graph), block_->geometry(), policy(1), &nobody);
+        ipc::Channel<FinalMemory> channel(FinalMemory(*block_, program_, graph), block_->geometry(), policy(1),
+                                          &nobody);
         for (;;) {
             std::array<std::byte, largest_payload> buffer{};
             OneMessage sink{buffer.data()};
@@ -269,13 +283,17 @@ private:
     }
 
     std::string text() const {
-        static constexpr std::array<const char*, 9> kinds{"write", "try_write", "read", "try_read", "peek", "skip", "skip_force", "write_many", "read_many"};
-        static constexpr std::array<const char*, 10> statuses{"ok", "full", "empty", "timeout", "mismatch", "too_large", "retry_limit", "closed", "corrupted", "pending"};
+        static constexpr std::array<const char*, 9> kinds{"write", "try_write",  "read",       "try_read", "peek",
+                                                          "skip",  "skip_force", "write_many", "read_many"};
+        static constexpr std::array<const char*, 10> statuses{
+            "ok", "full", "empty", "timeout", "mismatch", "too_large", "retry_limit", "closed", "corrupted", "pending"};
         std::string text;
         for (const Call& call : calls_) {
             if (!text.empty()) text += "; ";
-            if (call.worker == logs_.size()) text += "afterwards";
-            else text += static_cast<char>('A' + call.worker);
+            if (call.worker == logs_.size())
+                text += "afterwards";
+            else
+                text += static_cast<char>('A' + call.worker);
             text.append(" ").append(kinds[static_cast<std::size_t>(call.kind)]);
             if (call.value != 0 || harness::writes(call.kind)) text.append(" ").append(std::to_string(call.value));
             if (call.target != harness::kNoId) text.append(" target ").append(std::to_string(call.target));

@@ -1,5 +1,5 @@
-// RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing sequential consistency in C/C++11, PLDI 2017), kept while a graph
-// grows by one event at a time:
+// RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing sequential consistency in C/C++11, PLDI 2017), kept while a
+// graph grows by one event at a time:
 //
 //   happens-before  hb = (program order | synchronizes-with)+, as a view of each event, where
 //                   sw = [release]; ([fence]; po)?; rs; rf; [relaxed read]; (po; [fence])?; [acquire]
@@ -49,8 +49,10 @@ inline void set_views(Graph& graph, EventId id) {
             if (!event.source.is_initial()) {
                 const Event& source = graph[event.source];
                 event.porf.join(source.porf);
-                if (acquires(event.order)) event.hb.join(source.message);
-                else event.unacquired.join(source.message);
+                if (acquires(event.order))
+                    event.hb.join(source.message);
+                else
+                    event.unacquired.join(source.message);
             }
             break;
         case Kind::write:

@@ -45,18 +45,18 @@ enum class Update : std::uint8_t {
 };
 
 struct Event {
-    View porf;    // what precedes it in (program order | reads-from)+, itself included
-    View hb;      // what happens before it, itself included
-    View message; // write: what an acquiring reader of it learns
+    View porf;        // what precedes it in (program order | reads-from)+, itself included
+    View hb;          // what happens before it, itself included
+    View message;     // write: what an acquiring reader of it learns
     View unacquired;  // what relaxed reads up to here have been told; an acquire fence makes it happen-before
 
-    Word value = 0;     // read or written; of a choice: what was chosen
-    Word expected = 0;  // exclusive read of a compare_exchange
-    EventId source;     // read: the store it reads from
+    Word value = 0;            // read or written; of a choice: what was chosen
+    Word expected = 0;         // exclusive read of a compare_exchange
+    EventId source;            // read: the store it reads from
     std::uint32_t stamp = 0;   // order of addition to the graph
     std::uint32_t serial = 0;  // changes whenever the event does; never given twice within one exploration
     Location location = no_location;
-    std::uint16_t position = 0;  // write: place in the modification order, from 1; 0 is the initial store
+    std::uint16_t position = 0;     // write: place in the modification order, from 1; 0 is the initial store
     std::int16_t released_by = -1;  // index of the worker's last release fence up to here
     Kind kind = Kind::fence;
     Order order = Order::relaxed;

@@ -9,14 +9,14 @@
 //             added up to that read and what is before the write, provided that all events so deleted, and the read,
 //             are a maximal extension: they could be added back by always choosing the newest
 //
-// The alternatives of a step are kept on a stack of small records. All that a record needs of its graph is a prefix, and
-// what is above it on the stack leaves that prefix as it was; so only a backward revisit, whose graph is no prefix,
+// The alternatives of a step are kept on a stack of small records. All that a record needs of its graph is a prefix,
+// and what is above it on the stack leaves that prefix as it was; so only a backward revisit, whose graph is no prefix,
 // copies. A graph lives as long as records refer to it.
 //
-// A retry loop's round that made no difference (waiting.hpp) is a wait (the assume-transformation of spin loops: Kokologiannakis, Ren,
-// Vafeiadis, Dynamic partial order reductions for spinloops, FMCAD 2021): the worker stops at pause(), and executions
-// in which it would have gone on are those in which its reads found something else. What still waits at the end has
-// either read something stale (then the execution is a cut one) or is stuck for ever.
+// A retry loop's round that made no difference (waiting.hpp) is a wait (the assume-transformation of spin loops:
+// Kokologiannakis, Ren, Vafeiadis, Dynamic partial order reductions for spinloops, FMCAD 2021): the worker stops at
+// pause(), and executions in which it would have gone on are those in which its reads found something else. What still
+// waits at the end has either read something stale (then the execution is a cut one) or is stuck for ever.
 #pragma once
 
 #include <chrono>
@@ -31,9 +31,9 @@ namespace explorer {
 
 struct ExhaustiveOptions {
     Model model = Model::rc11;
-    bool waiting = true;           // treat a failed round that made no difference as waiting
-    int spurious_failures = 1;     // of compare_exchange_weak, per worker and execution
-    int rounds = 64;               // of one retry loop in a worker, beyond which the loop is named and the run is cut
+    bool waiting = true;        // treat a failed round that made no difference as waiting
+    int spurious_failures = 1;  // of compare_exchange_weak, per worker and execution
+    int rounds = 64;            // of one retry loop in a worker, beyond which the loop is named and the run is cut
     std::uint64_t executions = UINT64_MAX;
     double seconds = 1e18;
     bool stop_at_failure = true;
@@ -62,7 +62,8 @@ public:
         : options_(options), extension_(program, options.model), machine_(program, *this) {}
 
     Observer on_complete;
-    std::function<std::optional<std::string>(const Graph&)> judge;  // of each complete execution: why it is wrong, if it is
+    // Of each complete execution: why it is wrong, if it is.
+    std::function<std::optional<std::string>(const Graph&)> judge;
     Observer on_failure;  // called with the graph of each failure, which the arguments of failures() go with
 
     const std::vector<Failure>& failures() const { return failures_; }
@@ -76,18 +77,21 @@ public:
         return counts_;
     }
 
-    // --- Driver --------------------------------------------------------------------------------------------------------
+    // --- Driver ----------------------------------------------------------------------------------------------------
 
     bool step(int worker, const Operation& operation) override {
         if (verifying_) {
-            failed({Fault::internal, "a second run of the same execution went on where the first had ended", operation.where, worker});
+            failed({Fault::internal, "a second run of the same execution went on where the first had ended",
+                    operation.where, worker});
             return false;
         }
         ++counts_.events;
         if (operation.location != no_location) {
             const EventId other = extension_.race(*graph_, worker, operation);
             if (!other.is_initial()) {
-                failed({Fault::race, machine_.program().name(operation.location) + " is also accessed by worker " + std::to_string(other.worker),
+                failed({Fault::race,
+                        machine_.program().name(operation.location) + " is also accessed by worker " +
+                            std::to_string(other.worker),
                         operation.where, worker});
                 return false;
             }
@@ -97,7 +101,8 @@ public:
             case Kind::read: read(id); break;
             case Kind::write: write(id); break;
             case Kind::choice:
-                for (Word value = 1; value < operation.value; ++value) remember({.kind = Alternative::choice, .value = value});
+                for (Word value = 1; value < operation.value; ++value)
+                    remember({.kind = Alternative::choice, .value = value});
                 break;
             case Kind::fence: break;
         }
@@ -115,7 +120,8 @@ public:
     bool retry(int worker, int previous, int begin, std::source_location where) override {
         if (options_.waiting && waits(*graph_, worker, previous, begin)) return false;
         if (++rounds_[static_cast<unsigned>(worker)] > options_.rounds) {
-            machine_.fail(Fault::unbounded, "a retry loop went round more than " + std::to_string(options_.rounds) + " times", where);
+            machine_.fail(Fault::unbounded,
+                          "a retry loop went round more than " + std::to_string(options_.rounds) + " times", where);
         }
         return true;
     }
@@ -124,11 +130,11 @@ private:
     // Something else that could have been done where the graph had `length` events.
     struct Alternative {
         enum Kind : std::uint8_t {
-            source,    // the last event reads from `event`
-            place,     // the last event takes `position`
-            choice,    // the last event chooses `value`
-            revisit,   // the last event is read by the read `event`
-            revisited, // the last event, just read by a revisit, takes `position`
+            source,     // the last event reads from `event`
+            place,      // the last event takes `position`
+            choice,     // the last event chooses `value`
+            revisit,    // the last event is read by the read `event`
+            revisited,  // the last event, just read by a revisit, takes `position`
         };
         Kind kind = source;
         bool spurious = false;
@@ -151,7 +157,7 @@ private:
         machine_.use(graph);
     }
 
-    // --- the order of exploration --------------------------------------------------------------------------------------
+    // --- the order of exploration ----------------------------------------------------------------------------------
 
     // A graph that stands for itself, and what is to be done with it; without an alternative, the empty graph.
     struct Root {
@@ -215,7 +221,7 @@ private:
         return true;
     }
 
-    // --- one step ------------------------------------------------------------------------------------------------------
+    // --- one step --------------------------------------------------------------------------------------------------
 
     void read(EventId id) {
         Graph& graph = *graph_;
@@ -263,12 +269,13 @@ private:
         const int newest = graph.newest(event.location) + 1;
         const int floor = event.order == Order::plain ? newest : extension_.oldest_source(graph, id) + 1;
         for (int position = newest - 1; position >= floor; --position) {
-            if (extension_.may_place(graph, event.location, position)) remember({.kind = Alternative::place, .position = position});
+            if (extension_.may_place(graph, event.location, position))
+                remember({.kind = Alternative::place, .position = position});
         }
         graph.place(id, newest);
     }
 
-    // --- backward revisits ---------------------------------------------------------------------------------------------
+    // --- backward revisits -----------------------------------------------------------------------------------------
 
     // What stays when `write` revisits `read`: everything added up to the read, and what is before the write.
     View kept(EventId read, EventId write) const {
@@ -277,7 +284,8 @@ private:
         View keep = graph[write].porf;
         for (int worker = 0; worker < machine_.workers(); ++worker) {
             auto& count = keep.seen[static_cast<unsigned>(worker)];
-            while (count < graph.size(worker) && graph[{static_cast<std::int16_t>(worker), count}].stamp <= cut) ++count;
+            while (count < graph.size(worker) && graph[{static_cast<std::int16_t>(worker), count}].stamp <= cut)
+                ++count;
         }
         return keep;
     }
@@ -302,7 +310,9 @@ private:
         if (event.kind == Kind::choice) return event.value == 0;
         if (event.spurious) return false;
         const View& prefix = graph[write].porf;
-        const auto previous = [&](EventId other) { return prefix.contains(other) || graph[other].stamp <= event.stamp; };
+        const auto previous = [&](EventId other) {
+            return prefix.contains(other) || graph[other].stamp <= event.stamp;
+        };
         EventId store = event.source;
         if (event.is_write()) {
             store = id;
@@ -338,7 +348,8 @@ private:
         const auto offer = [&](int position) {
             if (position <= lowest) return;  // the store takes the place above what the read already knows
             remember({.kind = Alternative::revisited, .event = read, .position = position});
-            if (spurious) remember({.kind = Alternative::revisited, .spurious = true, .event = read, .position = position});
+            if (spurious)
+                remember({.kind = Alternative::revisited, .spurious = true, .event = read, .position = position});
         };
         if (event.exclusive) {
             const int position = extension_.exclusive_place(graph, write);
@@ -350,7 +361,7 @@ private:
         }
     }
 
-    // --- executions ----------------------------------------------------------------------------------------------------
+    // --- executions ------------------------------------------------------------------------------------------------
 
     // Go to the next graph that is still to be explored.
     bool next() {
@@ -363,7 +374,9 @@ private:
             graph.truncate(alternative.length);
             const EventId last = graph.order().back();
             switch (alternative.kind) {
-                case Alternative::source: extension_.read_from(graph, last, alternative.event, alternative.spurious); break;
+                case Alternative::source:
+                    extension_.read_from(graph, last, alternative.event, alternative.spurious);
+                    break;
                 case Alternative::choice: extension_.choose(graph, last, alternative.value); break;
                 case Alternative::place:
                     graph.unplace(last);
@@ -405,7 +418,8 @@ private:
             if (quiet_) return;
             if (on_complete) on_complete(*graph_);
             if (judge) {
-                if (auto wrong = judge(*graph_)) failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
+                if (auto wrong = judge(*graph_))
+                    failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
             }
             if (counts_.complete % verify_every == 0) verify();
         } else {
@@ -432,7 +446,8 @@ private:
             }
             stuck = worker;
         }
-        failed({Fault::stuck, "nobody will change what worker " + std::to_string(stuck) + " waits for", machine_.waiting_at(stuck), stuck});
+        failed({Fault::stuck, "nobody will change what worker " + std::to_string(stuck) + " waits for",
+                machine_.waiting_at(stuck), stuck});
     }
 
     // Run a sample a second time, from the start: the same reads must lead to the same accesses.

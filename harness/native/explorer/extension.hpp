@@ -49,7 +49,8 @@ public:
         graph[choice].serial = ++serial_;
     }
 
-    // A reading half that finds this value fails or succeeds; may the environment make it fail although it could succeed?
+    // A reading half that finds this value fails or succeeds; may the environment make it fail although it could
+    // succeed?
     bool may_fail_spuriously(const Graph& graph, EventId read, Word found, int allowed) const {
         const Event& event = graph[read];
         if (!event.weak || found != event.expected) return false;

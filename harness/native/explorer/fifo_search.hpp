@@ -1,8 +1,9 @@
 // Is a history of channel calls, partially ordered, explained by one sequence of calls on a FIFO?
 //
 // Linearizability (Herlihy & Wing 1990) decided by the search of Wing & Gong (1993) with Lowe's memoisation (2017). The
-// order is whatever happens-before says between calls of different workers, which need not be one of intervals: "before"
-// then means before in every interleaving that the execution stands for. A pending call may have taken effect or not.
+// order is whatever happens-before says between calls of different workers, which need not be one of intervals:
+// "before" then means before in every interleaving that the execution stands for. A pending call may have taken effect
+// or not.
 #pragma once
 
 #include <cstring>
@@ -72,7 +73,8 @@ private:
     std::string key(std::uint32_t done, const State& state) const {
         std::string text(reinterpret_cast<const char*>(&done), sizeof done);
         text.append(reinterpret_cast<const char*>(&state.head), sizeof state.head);
-        for (const Message& message : state.messages) text.append(reinterpret_cast<const char*>(&message.value), sizeof message.value);
+        for (const Message& message : state.messages)
+            text.append(reinterpret_cast<const char*>(&message.value), sizeof message.value);
         return text;
     }
 
@@ -97,9 +99,12 @@ private:
         if (empty) return false;
         const Message front = state.messages.front();
         if (!pending(call)) {
-            if (status == Status::mismatch) return call.kind == Kind::skip && call.id == state.head && call.target != state.head;
+            if (status == Status::mismatch)
+                return call.kind == Kind::skip && call.id == state.head && call.target != state.head;
             if (status != Status::ok || call.id != state.head) return false;
-            if (harness::carries_payload(call.kind) && (call.value != front.value || call.size != front.size || !call.intact)) return false;
+            if (harness::carries_payload(call.kind) &&
+                (call.value != front.value || call.size != front.size || !call.intact))
+                return false;
         }
         if (call.kind == Kind::skip && call.target != state.head) return false;
         if (call.kind == Kind::peek) return true;

@@ -29,7 +29,9 @@ public:
         sequential_ = 0;
     }
 
-    Event& operator[](EventId id) { return events_.at(static_cast<unsigned>(id.worker), static_cast<unsigned>(id.index)); }
+    Event& operator[](EventId id) {
+        return events_.at(static_cast<unsigned>(id.worker), static_cast<unsigned>(id.index));
+    }
     const Event& operator[](EventId id) const {
         return events_.at(static_cast<unsigned>(id.worker), static_cast<unsigned>(id.index));
     }
@@ -82,14 +84,16 @@ public:
         stores_.insert(event.location, static_cast<unsigned>(position - 1), store);
         event.position = static_cast<std::uint16_t>(position);
         event.placed = true;
-        for (int later = position + 1; later <= newest(event.location); ++later) ++(*this)[store_at(event.location, later)].position;
+        for (int later = position + 1; later <= newest(event.location); ++later)
+            ++(*this)[store_at(event.location, later)].position;
     }
     void unplace(EventId store) {
         Event& event = (*this)[store];
         if (!event.placed) return;
         stores_.erase(event.location, static_cast<unsigned>(event.position - 1));
         event.placed = false;
-        for (int later = event.position; later <= newest(event.location); ++later) --(*this)[store_at(event.location, later)].position;
+        for (int later = event.position; later <= newest(event.location); ++later)
+            --(*this)[store_at(event.location, later)].position;
     }
 
     // A read's order can change with what it reads: a compare_exchange has one for success and one for failure.

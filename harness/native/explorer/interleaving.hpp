@@ -22,7 +22,8 @@ public:
             progress = false;
             for (int worker = 0; worker < max_workers; ++worker) {
                 auto& index = next[static_cast<unsigned>(worker)];
-                while (index < graph.size(worker) && ready(graph, {static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}, next)) {
+                while (index < graph.size(worker) &&
+                       ready(graph, {static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}, next)) {
                     const Event& event = graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}];
                     if (event.is_write() && event.placed) written_[event.location] = event.position;
                     ++index;

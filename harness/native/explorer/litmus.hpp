@@ -14,7 +14,19 @@
 namespace explorer {
 
 struct Instruction {
-    enum class Code : std::uint8_t { load, store, exchange, add, compare, compare_weak, fence, guard, await, check, choose };
+    enum class Code : std::uint8_t {
+        load,
+        store,
+        exchange,
+        add,
+        compare,
+        compare_weak,
+        fence,
+        guard,
+        await,
+        check,
+        choose
+    };
     Code code = Code::load;
     Location location = 0;
     Word value = 0;     // stored, added, awaited, guarded or checked for; how many choices
@@ -40,7 +52,8 @@ inline void interpret(const std::vector<Instruction>& code) {
                 last = machine.modify(step.location, step.order, [&step](Word) { return step.value; }, here);
                 break;
             case Instruction::Code::add:
-                last = machine.modify(step.location, step.order, [&step](Word found) { return found + step.value; }, here);
+                last =
+                    machine.modify(step.location, step.order, [&step](Word found) { return found + step.value; }, here);
                 break;
             case Instruction::Code::compare:
             case Instruction::Code::compare_weak: {
@@ -59,7 +72,8 @@ inline void interpret(const std::vector<Instruction>& code) {
                 break;
             case Instruction::Code::check:
                 if (last != step.value) {
-                    machine.fail(Fault::check, "read " + std::to_string(last) + ", expected " + std::to_string(step.value), here);
+                    machine.fail(Fault::check,
+                                 "read " + std::to_string(last) + ", expected " + std::to_string(step.value), here);
                 }
                 break;
             case Instruction::Code::choose: last = machine.choose(step.value, here); break;
@@ -73,8 +87,8 @@ inline std::unique_ptr<Program> make_program(const Litmus& litmus) {
     for (const auto& code : litmus.workers) {
         for (const Instruction& step : code) {
             if (step.code != Instruction::Code::fence && step.location >= litmus.locations) {
-                throw std::invalid_argument("location " + std::to_string(step.location) + " of an instruction; the program has " +
-                                            std::to_string(litmus.locations));
+                throw std::invalid_argument("location " + std::to_string(step.location) +
+                                            " of an instruction; the program has " + std::to_string(litmus.locations));
             }
         }
         program->workers.emplace_back([code] { interpret(code); });

@@ -25,13 +25,13 @@ namespace explorer {
 
 // Why an execution is no good.
 enum class Fault : std::uint8_t {
-    race,         // two unordered accesses of a location, one a write and one plain
-    check,        // check() was false
-    exception,    // a worker threw
-    unbounded,    // a retry loop with side effects went round more often than allowed
-    stuck,        // workers wait for what nobody will do: deadlock, livelock or a lost wake-up
-    history,      // the answers of the calls contradict what the structure is specified to do
-    internal,     // a worker did something else for the same reads: nondeterminism outside the machine
+    race,       // two unordered accesses of a location, one a write and one plain
+    check,      // check() was false
+    exception,  // a worker threw
+    unbounded,  // a retry loop with side effects went round more often than allowed
+    stuck,      // workers wait for what nobody will do: deadlock, livelock or a lost wake-up
+    history,    // the answers of the calls contradict what the structure is specified to do
+    internal,   // a worker did something else for the same reads: nondeterminism outside the machine
 };
 
 struct Failure {
@@ -48,8 +48,8 @@ public:
     // will ask again when it is resumed.
     virtual bool step(int worker, const Operation& operation) = 0;
     virtual void failed(Failure failure) = 0;
-    // The worker has finished a failed round of a retry loop. The round began at its event `begin`, and the one before at
-    // `previous`, or that is -1. True: it may go on.
+    // The worker has finished a failed round of a retry loop. The round began at its event `begin`, and the one before
+    // at `previous`, or that is -1. True: it may go on.
     virtual bool retry(int worker, int previous, int begin, std::source_location where) = 0;
 };
 
@@ -120,22 +120,39 @@ public:
     // A read-modify-write that always writes: `next` computes the new value from the one read.
     template <class Next>
     Word modify(Location location, Order order, Next next, std::source_location where) {
-        Operation read{.kind = Kind::read, .order = order, .update = Update::always, .location = location, .where = where};
+        Operation read{
+            .kind = Kind::read, .order = order, .update = Update::always, .location = location, .where = where};
         const Word found = access(read).value;
-        Operation write{.kind = Kind::write, .order = order, .exclusive = true, .location = location, .value = next(found), .where = where};
+        Operation write{.kind = Kind::write,
+                        .order = order,
+                        .exclusive = true,
+                        .location = location,
+                        .value = next(found),
+                        .where = where};
         access(write);
         return found;
     }
     bool compare_exchange(Location location, Word& expected, Word desired, Order success, Order failure, bool weak,
                           std::source_location where) {
-        Operation read{.kind = Kind::read, .order = success, .failure = failure, .update = Update::if_equal, .weak = weak,
-                       .location = location, .expected = expected, .where = where};
+        Operation read{.kind = Kind::read,
+                       .order = success,
+                       .failure = failure,
+                       .update = Update::if_equal,
+                       .weak = weak,
+                       .location = location,
+                       .expected = expected,
+                       .where = where};
         const Event& event = access(read);
         if (!event.updates()) {
             expected = event.value;
             return false;
         }
-        Operation write{.kind = Kind::write, .order = success, .exclusive = true, .location = location, .value = desired, .where = where};
+        Operation write{.kind = Kind::write,
+                        .order = success,
+                        .exclusive = true,
+                        .location = location,
+                        .value = desired,
+                        .where = where};
         access(write);
         return true;
     }
@@ -160,7 +177,8 @@ public:
     void pause(std::source_location where) {
         Thread& thread = mine();
         if (thread.consumed == thread.round_begin) {
-            if (++thread.idle_pauses > max_idle_pauses) fail(Fault::unbounded, "a loop pauses and never looks at shared memory", where);
+            if (++thread.idle_pauses > max_idle_pauses)
+                fail(Fault::unbounded, "a loop pauses and never looks at shared memory", where);
             return;
         }
         thread.idle_pauses = 0;
@@ -208,7 +226,8 @@ private:
         if (thread.state == State::fresh) return false;
         if (thread.consumed == 0) return true;
         if (thread.consumed > graph_->size(worker)) return false;
-        return (*graph_)[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(thread.consumed - 1)}].serial == thread.serial;
+        return (*graph_)[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(thread.consumed - 1)}].serial ==
+               thread.serial;
     }
     void restart(Thread& thread) {
         thread.consumed = 0;
@@ -248,14 +267,18 @@ private:
             thread.state = State::suspended;
             thread.pending = &operation;
             if (thread.consumed >= max_accesses) {
-                fail(Fault::unbounded, "more than " + std::to_string(max_accesses) + " accesses in one execution: a loop without pause()?", operation.where);
+                fail(
+                    Fault::unbounded,
+                    "more than " + std::to_string(max_accesses) + " accesses in one execution: a loop without pause()?",
+                    operation.where);
             }
             if (!driver_->step(worker, operation)) thread.fiber.suspend();
         }
         const Event& event = (*graph_)[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(thread.consumed)}];
         if (event.kind != operation.kind || event.location != operation.location ||
             (event.is_write() && event.value != operation.value)) {
-            fail(Fault::internal, "the worker made another access than before although its reads returned the same", operation.where);
+            fail(Fault::internal, "the worker made another access than before although its reads returned the same",
+                 operation.where);
         }
         ++thread.consumed;
         thread.serial = event.serial;

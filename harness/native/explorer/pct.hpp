@@ -1,11 +1,11 @@
-// PCT (Burckhardt, Kothari, Musuvathi, Nagarakatte: A randomized scheduler with probabilistic guarantees of finding bugs,
-// ASPLOS 2010): the enabled worker of highest priority runs; priorities are a random permutation, and at depth - 1
-// random steps the running worker falls below all others. A bug of depth d in n workers and k steps is found with
+// PCT (Burckhardt, Kothari, Musuvathi, Nagarakatte: A randomized scheduler with probabilistic guarantees of finding
+// bugs, ASPLOS 2010): the enabled worker of highest priority runs; priorities are a random permutation, and at depth -
+// 1 random steps the running worker falls below all others. A bug of depth d in n workers and k steps is found with
 // probability at least 1 / (n k^(d-1)) a walk.
 //
-// The age of what is read is outside that theorem. A read takes the newest store except once in `stale_every`, following
-// the finding that few weak reads suffice (Gao et al., Probabilistic concurrency testing for weak memory programs,
-// ASPLOS 2023).
+// The age of what is read is outside that theorem. A read takes the newest store except once in `stale_every`,
+// following the finding that few weak reads suffice (Gao et al., Probabilistic concurrency testing for weak memory
+// programs, ASPLOS 2023).
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,8 @@ public:
     void begin() override {
         longest_ = std::max(longest_, step_);
         step_ = 0;
-        for (std::size_t worker = 0; worker < priority_.size(); ++worker) priority_[worker] = depth_ + static_cast<int>(worker);
+        for (std::size_t worker = 0; worker < priority_.size(); ++worker)
+            priority_[worker] = depth_ + static_cast<int>(worker);
         for (std::size_t last = priority_.size() - 1; last > 0; --last) {
             std::swap(priority_[last], priority_[static_cast<std::size_t>(random_.below(static_cast<int>(last) + 1))]);
         }

@@ -1,6 +1,6 @@
 // POS (Yuan, Yang, Gu: Partial order aware concurrency sampling, CAV 2018): every pending access has a random priority
-// and the highest is made; the pending accesses that it races with (same location, one of them a write) and the worker's
-// next one draw new priorities. So orders between independent accesses do not dilute the sample.
+// and the highest is made; the pending accesses that it races with (same location, one of them a write) and the
+// worker's next one draw new priorities. So orders between independent accesses do not dilute the sample.
 #pragma once
 
 #include <array>

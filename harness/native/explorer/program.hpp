@@ -1,7 +1,7 @@
 // What is explored: named shared locations with their initial values, and what each worker does with them.
 //
-// Locations are declared while the structure under test is constructed (atomic.hpp does that) and keep their numbers and
-// names in every execution. A worker's body is called again for every execution and must do the same whenever its
+// Locations are declared while the structure under test is constructed (atomic.hpp does that) and keep their numbers
+// and names in every execution. A worker's body is called again for every execution and must do the same whenever its
 // reads return the same: the machine relies on it and checks a sample.
 #pragma once
 

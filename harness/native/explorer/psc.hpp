@@ -49,7 +49,8 @@ private:
         return several;
     }
 
-    // For every fence and location: the first access that the fence happens before, and the last that happens before it.
+    // For every fence and location: the first access that the fence happens before, and the last that happens before
+    // it.
     void bound_fences(const Graph& graph) {
         const std::size_t count = events_.size();
         locations_ = graph.locations();
@@ -83,7 +84,8 @@ private:
         const EventId from = events_[at];
         const EventId to = events_[other];
         if (is_fence(graph, from)) {
-            return is_fence(graph, to) ? graph[to].hb.contains(from) || fence_to_fence(at, other) : fence_to_access(graph, from, to);
+            return is_fence(graph, to) ? graph[to].hb.contains(from) || fence_to_fence(at, other)
+                                       : fence_to_access(graph, from, to);
         }
         return is_fence(graph, to) ? access_to_fence(graph, from, to) : access_to_access(graph, from, to);
     }
@@ -133,7 +135,8 @@ private:
         const Event& target = graph[to];
         if (source.location == target.location) {
             if (target.hb.contains(from)) return true;
-            if (target.is_write() && counts(source) && target.placed && key(graph, source) < key(graph, target)) return true;
+            if (target.is_write() && counts(source) && target.placed && key(graph, source) < key(graph, target))
+                return true;
         }
         // po_otherloc; hb; po_otherloc: the nearest such neighbours know the most and are known the most
         const auto elsewhere = [&graph](EventId id, Location location) {
@@ -156,7 +159,8 @@ private:
             for (std::size_t from = 0; from < count; ++from) {
                 if (removed_[from]) continue;
                 bool sink = true;
-                for (std::size_t to = 0; to < count && sink; ++to) sink = removed_[to] || !successors_[from * count + to];
+                for (std::size_t to = 0; to < count && sink; ++to)
+                    sink = removed_[to] || !successors_[from * count + to];
                 if (sink) {
                     removed_[from] = 1;
                     --left;

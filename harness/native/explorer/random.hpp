@@ -1,5 +1,5 @@
-// Random numbers of the sampling strategies: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014). A seed gives the same walk on
-// every platform, which the distributions of <random> do not promise.
+// Random numbers of the sampling strategies: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014). A seed gives the same walk
+// on every platform, which the distributions of <random> do not promise.
 #pragma once
 
 #include <cstdint>

@@ -3,8 +3,8 @@
 //     explore1:5c0ffee1:A3~1.2B4A
 //
 // is version 1, the fingerprint of the program that it belongs to, and the steps: a letter says which worker goes on, a
-// number how many steps it makes with the ordinary choice (the newest store), ~n one step with choice n; a dot parts two
-// numbers. A letter alone is one step. Where the string ends, the leftmost worker goes on.
+// number how many steps it makes with the ordinary choice (the newest store), ~n one step with choice n; a dot parts
+// two numbers. A letter alone is one step. Where the string ends, the leftmost worker goes on.
 #pragma once
 
 #include <algorithm>
@@ -61,16 +61,19 @@ inline std::vector<Step> decode(std::string_view text, std::string_view program)
     }
     text.remove_prefix(version.size());
     const std::size_t colon = text.find(':');
-    if (colon == std::string_view::npos) throw ScheduleError("the schedule '" + whole + "' lacks the ':' between fingerprint and steps");
+    if (colon == std::string_view::npos)
+        throw ScheduleError("the schedule '" + whole + "' lacks the ':' between fingerprint and steps");
     if (text.substr(0, colon) != program) {
-        throw ScheduleError("the schedule belongs to program " + std::string(text.substr(0, colon)) + ", and this is program " +
-                            std::string(program) + "; replay it with the program and options that it was found with");
+        throw ScheduleError("the schedule belongs to program " + std::string(text.substr(0, colon)) +
+                            ", and this is program " + std::string(program) +
+                            "; replay it with the program and options that it was found with");
     }
     text.remove_prefix(colon + 1);
     const auto number = [&text, &whole] {
         int value = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (error != std::errc{} || value < 1 || value > 1'000'000) throw ScheduleError("bad number in the schedule '" + whole + "'");
+        if (error != std::errc{} || value < 1 || value > 1'000'000)
+            throw ScheduleError("bad number in the schedule '" + whole + "'");
         text.remove_prefix(static_cast<std::size_t>(end - text.data()));
         return value;
     };
@@ -110,14 +113,17 @@ inline std::vector<Step> linearize(const Graph& graph, int workers) {
     std::vector<Step> steps;
     View added;
     int worker = 0;
-    const auto next = [&](int of) { return EventId{static_cast<std::int16_t>(of), added.seen[static_cast<unsigned>(of)]}; };
+    const auto next = [&](int of) {
+        return EventId{static_cast<std::int16_t>(of), added.seen[static_cast<unsigned>(of)]};
+    };
     const auto ready = [&](int of) {
         const EventId id = next(of);
         return id.index < graph.size(of) && (!graph[id].is_read() || added.contains(graph[id].source));
     };
     const auto newer = [&](Location location, int position) {
         int count = 0;
-        for (const EventId store : graph.stores(location)) count += added.contains(store) && graph.position(store) > position;
+        for (const EventId store : graph.stores(location))
+            count += added.contains(store) && graph.position(store) > position;
         return count;
     };
     for (std::size_t left = graph.order().size(); left > 0;) {
@@ -155,8 +161,8 @@ public:
         const Step step = steps_[at_++];
         choice_ = step.choice;
         if (std::find(enabled.begin(), enabled.end(), step.worker) == enabled.end()) {
-            throw ScheduleError("step " + std::to_string(at_) + " of the schedule is worker " + std::string(1, static_cast<char>('A' + step.worker)) +
-                                "'s, which cannot go on there");
+            throw ScheduleError("step " + std::to_string(at_) + " of the schedule is worker " +
+                                std::string(1, static_cast<char>('A' + step.worker)) + "'s, which cannot go on there");
         }
         return step.worker;
     }
@@ -166,31 +172,6 @@ private:
     std::vector<Step> steps_;
     std::size_t at_ = 0;
     int choice_ = 0;
-};
-
-// One drawn byte string as the stream of choices; when it is used up, and for every zero, the same worker goes on and
-// reads the newest. So the shortest and smallest bytes are the simplest schedule, which is what Hypothesis shrinks to.
-class Bytes final : public Strategy {
-public:
-    explicit Bytes(std::string bytes) : bytes_(std::move(bytes)) {}
-    void begin() override {
-        at_ = 0;
-        last_ = 0;
-    }
-    int worker(std::span<const int> enabled, const Machine&) override {
-        const auto here = std::find(enabled.begin(), enabled.end(), last_);
-        const std::size_t start = here == enabled.end() ? 0 : static_cast<std::size_t>(here - enabled.begin());
-        last_ = enabled.size() < 2 ? enabled.front() : enabled[(start + next()) % enabled.size()];
-        return last_;
-    }
-    int choice(int count) override { return static_cast<int>(next() % static_cast<std::size_t>(count)); }
-
-private:
-    std::size_t next() { return at_ < bytes_.size() ? static_cast<unsigned char>(bytes_[at_++]) : 0; }
-
-    std::string bytes_;
-    std::size_t at_ = 0;
-    int last_ = 0;
 };
 
 }  // namespace explorer

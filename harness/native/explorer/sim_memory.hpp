@@ -5,14 +5,15 @@
 //
 // What is not memory is modelled thus:
 //
-// - futex: the kernel compares and goes to sleep under a lock that a waker takes, too. A location counts the wake-ups; a
-//   sleeper has read the count before it compared, and sleeps until it changes. So a wake-up that nobody sends, or that
-//   is sent before the comparison, is missed as it really is.
+// - futex: the kernel compares and goes to sleep under a lock that a waker takes, too. A location counts the wake-ups;
+//   a sleeper has read the count before it compared, and sleeps until it changes. So a wake-up that nobody sends, or
+//   that is sent before the comparison, is missed as it really is.
 // - time: a clock for each worker that moves when it sleeps. Whether a wait with a deadline ends by it is a choice.
 // - death: a worker planned to be killed stores to a location of its own and stops; alive() reads it. The kernel lets
 //   nobody see a lock released before all that its holder stored, so that store releases and that read acquires.
-// - suspicion: a worker that waits for an owner may choose to let enough time pass to ask whether it is alive: in a call
-//   once more often than workers are to be killed. A wait after that is no proof of being stuck if an answer was yes.
+// - suspicion: a worker that waits for an owner may choose to let enough time pass to ask whether it is alive: in a
+//   call once more often than workers are to be killed. A wait after that is no proof of being stuck if an answer was
+//   yes.
 #pragma once
 
 #include <algorithm>
@@ -39,11 +40,13 @@ public:
     SimBlock(Program& program, const ipc::Geometry& geometry, std::vector<Kill> kills)
         : geometry_(geometry), locations_(geometry.block_bytes() / 8, no_location), kills_(std::move(kills)) {
         using namespace ipc::at;
-        for (const ipc::Offset at : {owner, tail, head_cache, head, seq, sleepers, next_generation, recoveries}) declare(program, at);
+        for (const ipc::Offset at : {owner, tail, head_cache, head, seq, sleepers, next_generation, recoveries})
+            declare(program, at);
         for (ipc::Offset at = geometry.ring(); at < geometry.block_bytes(); at += 8) declare(program, at);
         wakeups_ = program.declare(0, "futex");
         for (int worker = 0; worker < max_workers; ++worker) {
-            dead_[static_cast<unsigned>(worker)] = program.declare(0, std::string("dead[") + static_cast<char>('A' + worker) + "]");
+            dead_[static_cast<unsigned>(worker)] =
+                program.declare(0, std::string("dead[") + static_cast<char>('A' + worker) + "]");
         }
     }
 
@@ -78,7 +81,9 @@ public:
     }
 
 private:
-    void declare(Program& program, ipc::Offset at) { locations_[at / 8] = program.declare(0, ipc::location_name(geometry_, at)); }
+    void declare(Program& program, ipc::Offset at) {
+        locations_[at / 8] = program.declare(0, ipc::location_name(geometry_, at));
+    }
 
     ipc::Geometry geometry_;
     std::vector<Location> locations_;
@@ -107,7 +112,8 @@ public:
         met_owner(at, 0);
     }
     u64 exchange(Offset at, u64 value, std::memory_order order, Where where = Where::current()) {
-        const u64 found = machine(where).modify(located(at, where), order_of(order), [value](u64) { return value; }, where);
+        const u64 found =
+            machine(where).modify(located(at, where), order_of(order), [value](u64) { return value; }, where);
         met_owner(at, 0);
         return found;
     }
@@ -117,11 +123,13 @@ public:
         return found;
     }
     u64 fetch_add(Offset at, u64 value, std::memory_order order, Where where = Where::current()) {
-        return machine(where).modify(located(at, where), order_of(order), [value](u64 found) { return found + value; }, where);
+        return machine(where).modify(
+            located(at, where), order_of(order), [value](u64 found) { return found + value; }, where);
     }
     bool compare_exchange(Offset at, u64& expected, u64 value, std::memory_order success, std::memory_order failure,
                           Where where = Where::current()) {
-        const bool done = machine(where).compare_exchange(located(at, where), expected, value, order_of(success), order_of(failure), false, where);
+        const bool done = machine(where).compare_exchange(located(at, where), expected, value, order_of(success),
+                                                          order_of(failure), false, where);
         met_owner(at, done ? 0 : expected);
         return done;
     }
@@ -147,7 +155,8 @@ public:
     void wait(Offset at, u64 value, Nanoseconds deadline, Where where = Where::current()) {
         Machine& here = machine(where);
         const u64 before = here.load(block_->wakeups(), Order::acquire, where);
-        if (static_cast<std::uint32_t>(load(at, std::memory_order_relaxed, where)) != static_cast<std::uint32_t>(value)) return;
+        if (static_cast<std::uint32_t>(load(at, std::memory_order_relaxed, where)) != static_cast<std::uint32_t>(value))
+            return;
         here.begin_round();
         if (deadline < endless && here.choose(2, where) == 1) {
             Nanoseconds& now = clock().now;
@@ -212,7 +221,9 @@ private:
     Location located(Offset at, Where where) {
         const Location location = block_->location(at);
         if (location == no_location) {
-            Machine::running()->fail(Fault::check, "access at offset " + std::to_string(at) + ", which is no word that the algorithm may touch", where);
+            Machine::running()->fail(
+                Fault::check,
+                "access at offset " + std::to_string(at) + ", which is no word that the algorithm may touch", where);
         }
         return location;
     }

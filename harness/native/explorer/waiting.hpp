@@ -1,15 +1,17 @@
 // When a retry loop waits: what its rounds read and wrote, and whether going round again could make a difference.
 //
 // A round that only read is a wait for what it read to change. So is a round with side effects of its own (take a lock,
-// find no room, give it back) that went exactly as the round before it: going round once more shows nobody anything new.
-// A round that read elsewhere than the one before walks through memory and waits for nothing.
+// find no room, give it back) that went exactly as the round before it: going round once more shows nobody anything
+// new. A round that read elsewhere than the one before walks through memory and waits for nothing.
 #pragma once
 
 #include "graph.hpp"
 
 namespace explorer {
 
-inline bool is_own(EventId store, int worker) { return !store.is_initial() && store.worker == worker; }
+inline bool is_own(EventId store, int worker) {
+    return !store.is_initial() && store.worker == worker;
+}
 
 inline bool only_read(const Graph& graph, int worker, int begin) {
     for (int index = begin; index < graph.size(worker); ++index) {
@@ -36,7 +38,8 @@ inline bool reads_elsewhere(const Graph& graph, int worker, int previous, int be
     if (previous < 0) return false;
     if (graph.size(worker) - begin != begin - previous) return true;
     for (int index = begin; index < graph.size(worker); ++index) {
-        const Event& before = graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index - begin + previous)}];
+        const Event& before =
+            graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index - begin + previous)}];
         const Event& now = graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}];
         if (before.location != now.location) return true;
     }

@@ -58,7 +58,8 @@ public:
     const std::vector<Failure>& failures() const { return failures_; }
     Machine& machine() { return machine_; }
     std::function<void(EventId, const Operation&)> on_event;  // for the trace
-    std::function<std::optional<std::string>(const Graph&)> judge;  // of a complete execution: why it is wrong, if it is
+    std::function<std::optional<std::string>(const Graph&)>
+        judge;  // of a complete execution: why it is wrong, if it is
 
     End run(Strategy& strategy) {
         strategy_ = &strategy;
@@ -88,7 +89,7 @@ public:
         return end_;
     }
 
-    // --- Driver --------------------------------------------------------------------------------------------------------
+    // --- Driver ----------------------------------------------------------------------------------------------------
 
     bool step(int worker, const Operation& operation) override {
         if (!operation.exclusive) return false;  // wait until the strategy picks this worker
@@ -113,20 +114,23 @@ private:
         enabled_.clear();
         for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) {
             State state = machine_.state(worker);
-            if (state == State::waiting && !knows_newest(graph_, worker, machine_.round_begin(worker))) state = machine_.resume(worker);
+            if (state == State::waiting && !knows_newest(graph_, worker, machine_.round_begin(worker)))
+                state = machine_.resume(worker);
             if (state == State::suspended) enabled_.push_back(worker);
         }
     }
     void finish() {
         for (int worker = 0; worker < machine_.workers(); ++worker) {
             if (machine_.state(worker) == State::waiting) {
-                failed({Fault::stuck, "nobody will change what worker " + std::to_string(worker) + " waits for", machine_.waiting_at(worker), worker});
+                failed({Fault::stuck, "nobody will change what worker " + std::to_string(worker) + " waits for",
+                        machine_.waiting_at(worker), worker});
                 return;
             }
         }
         finish_as(End::complete);
         if (!judge) return;
-        if (auto wrong = judge(graph_)) failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
+        if (auto wrong = judge(graph_))
+            failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
     }
 
     int choose(int count) {
@@ -139,7 +143,9 @@ private:
         if (operation.location != no_location) {
             const EventId other = extension_.race(graph_, worker, operation);
             if (!other.is_initial()) {
-                failed({Fault::race, machine_.program().name(operation.location) + " is also accessed by worker " + std::to_string(other.worker),
+                failed({Fault::race,
+                        machine_.program().name(operation.location) + " is also accessed by worker " +
+                            std::to_string(other.worker),
                         operation.where, worker});
                 return false;
             }
