@@ -1,0 +1,198 @@
+"""What it costs to decide a history, and how it grows.
+
+    python benchmarks/checks.py [--json FILE] [--largest N]
+
+One core. ns per operation of the whole FIFO decision (numbering the values included), best of three, at growing
+lengths; the growth is the ratio of two lengths ten times apart. Memory is the peak that numpy allocated, above the
+history itself. The general search runs register histories of 170 operations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.checks import check_fifo
+from harness.checks.specifications import Operation
+from harness.checks.specifications.registers import Register
+from harness.checks.wgl import search
+from harness.history import INTACT, OPERATION_RECORD, History
+from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
+from harness.verdict import Outcome
+
+REPEATS = 3
+SEARCHES = 100
+SEARCH_LENGTH = 170
+
+
+def queue_history(operations: int, looks: bool, full: bool) -> History:
+    """Writes and reads of eight workers that overlap; one in four reads a skip, one look in five; FULL now and then."""
+    generator = np.random.default_rng(1)
+    count = operations // 2
+    rows = np.zeros(2 * count, OPERATION_RECORD)
+    rows["id"] = rows["target"] = NO_ID
+    rows["timeout"], rows["flags"], rows["size"] = NO_TIMEOUT, INTACT, 8
+    values = np.arange(count)
+    written = values * 40
+    rows["value"][:count] = rows["value"][count:] = values
+    rows["kind"][:count], rows["kind"][count:] = Kind.WRITE, Kind.TRY_READ
+    rows["invoked"] = np.concatenate([written, written + 100]) - generator.integers(0, 150, 2 * count) + 200
+    rows["returned"] = np.concatenate([written, written + 100]) + generator.integers(0, 150, 2 * count) + 200
+    rows["worker"] = np.tile(np.arange(8), 2 * count // 8 + 1)[: 2 * count]
+    if looks:
+        rows["kind"][count + 1 :: 4] = Kind.SKIP
+        peeks = rows[count::5].copy()
+        peeks["kind"] = Kind.PEEK
+        # just before its removal: then every value between is gone, and it is the head
+        peeks["invoked"], peeks["returned"] = written[::5] + 100 + 180, written[::5] + 100 + 200
+        rows = np.concatenate([rows, peeks])
+    if full:
+        refused = rows[:count:10].copy()
+        refused["kind"], refused["status"] = Kind.TRY_WRITE, Status.FULL
+        refused["value"] += count
+        rows = np.concatenate([rows, refused])
+    rows = rows[np.argsort(rows["invoked"], kind="stable")]
+    return History(rows, capacity=16 * 6 if full else None)
+
+
+def cost(history: History) -> tuple[float, Outcome]:
+    """ns per operation of the decision, and what it was."""
+    best = float("inf")
+    for _ in range(REPEATS):
+        begun = time.perf_counter()
+        verdict = check_fifo(history)
+        best = min(best, time.perf_counter() - begun)
+    return 1e9 * best / len(history), verdict.outcome
+
+
+def broken(history: History) -> History:
+    """The same with two removals swapped near the end."""
+    rows = history.operations.copy()
+    reads = np.flatnonzero((rows["kind"] == Kind.TRY_READ) & (rows["status"] == Status.OK))
+    first, second = reads[-40], reads[-2]
+    rows["value"][[first, second]] = rows["value"][[second, first]]
+    return History(rows, history.capacity)
+
+
+def memory(history: History) -> float:
+    """Bytes per operation at the peak of the decision, the history itself apart."""
+    tracemalloc.start()
+    check_fifo(history)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak / len(history)
+
+
+def register_history(
+    generator: np.random.Generator, length: int, workers: int
+) -> list[tuple[Operation, tuple[int, int]]]:
+    """A register's operations, with intervals around their instants."""
+    history: list[tuple[Operation, tuple[int, int]]] = []
+    free_at = [0] * workers
+    state: Any = None
+    now = 0
+    while len(history) < length:
+        now += 10
+        worker = int(generator.integers(workers))
+        begin, end = max(free_at[worker], now - int(generator.integers(60))), now + int(generator.integers(60))
+        if begin > now:
+            continue
+        free_at[worker] = end + 1
+        choice, value = generator.random(), int(generator.integers(5))
+        if choice < 0.4:
+            operation, state = Operation("write", value), value
+        elif choice < 0.7 or state is None:
+            operation = Operation("read", None, state)
+        elif choice < 0.9:
+            operation, state = Operation("cas", (state, value)), value
+        else:
+            operation = Operation("cas", (state + 1, value), error="mismatch")
+        history.append((operation, (begin, end)))
+    return history
+
+
+def general_search() -> tuple[float, float]:
+    """Median ms of a search, and million steps of the specification a second."""
+    generator = np.random.default_rng(1)
+    times, steps = [], 0
+    for _ in range(SEARCHES):
+        history = register_history(generator, SEARCH_LENGTH, 5)
+        begun = time.perf_counter()
+        found = search(Register(), *zip(*history, strict=True))
+        times.append(time.perf_counter() - begun)
+        steps += found.steps
+        if not found.linearizable:
+            raise RuntimeError("a register's own history was rejected")
+    return 1e3 * float(np.median(times)), steps / sum(times) / 1e6
+
+
+def row(name: str, value: float, unit: str, target: float | None, at_least: bool = False) -> dict[str, Any]:
+    met = None if target is None else (value >= target if at_least else value <= target)
+    ratio = None if target is None else value / target
+    return {
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "against": "target",
+        "ratio": ratio,
+        "target": target,
+        "met": met,
+    }
+
+
+def rows(largest: int) -> list[dict[str, Any]]:
+    found = []
+    kinds = {
+        "plain": (False, False, {10**6: 150.0, 10**7: 250.0}),
+        "peeks and skips": (True, False, {10**6: 300.0}),
+        "with FULL": (False, True, {10**6: 600.0}),
+    }
+    for name, (looks, full, targets) in kinds.items():
+        earlier = None
+        for operations in (10**4, 10**5, 10**6, 10**7):
+            if operations > largest or (operations > 10**6 and operations not in targets):
+                continue
+            history = queue_history(operations, looks, full)
+            per_operation, outcome = cost(history)
+            if outcome is not Outcome.PASS and not full:
+                raise RuntimeError(f"{name}: a queue's own history was {outcome}")
+            found.append(
+                row(f"FIFO {name}, {operations:,} operations", per_operation, "ns/op", targets.get(operations))
+            )
+            if earlier is not None:
+                found.append(row(f"FIFO {name}, growth to {operations:,}", per_operation / earlier, "x", None))
+            earlier = per_operation
+            if operations == 10**6:
+                found.append(row(f"FIFO {name}, memory", memory(history), "bytes/op", 150.0))
+                if name == "plain":
+                    violated, outcome = cost(broken(history))
+                    if outcome is not Outcome.FAIL:
+                        raise RuntimeError("a planted violation was not found")
+                    found.append(row("FIFO plain, a violation against a pass", violated / per_operation, "x", 1.1))
+    milliseconds, steps = general_search()
+    found.append(row(f"general search, register, {SEARCH_LENGTH} operations", milliseconds, "ms", 10.0))
+    found.append(row("general search, Python specification", steps, "M steps/s", 1.0, at_least=True))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--largest", type=int, default=10**7, metavar="N", help="longest history")
+    arguments = parser.parse_args()
+    found = rows(arguments.largest)
+    for entry in found:
+        target = "" if entry["target"] is None else f"target {entry['target']:g}: {'met' if entry['met'] else 'MISSED'}"
+        print(f"{entry['name']:52} {entry['value']:10.2f} {entry['unit']:10} {target}")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
