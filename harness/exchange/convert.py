@@ -23,6 +23,8 @@ _ERRORS = {
     status.name.lower(): status for status in Status if status not in (Status.OK, Status.PENDING, Status.CORRUPTED)
 }
 _NO_EFFECT = Status.RETRY_LIMIT
+_NEUTRAL = {"id": NO_ID, "target": NO_ID, "timeout": NO_TIMEOUT, "size": 0, "retries": 0, "batch": 0, "slept": 0}
+_COLUMNS = ("kind", "status", "invoked", "returned", "value", *_NEUTRAL, "flags")
 _UNIT = 16
 """Accounted bytes that stand for one unit of a foreign capacity."""
 _INVENTED_IDS = 2**63
@@ -36,13 +38,20 @@ def history_of(recording: Recording) -> History:
         HistoryError: an operation is none of a queue, or two writes carry the same value.
     """
     calls = recording.calls
-    rows = np.zeros(len(calls), OPERATION_RECORD)
-    rows["id"] = rows["target"] = NO_ID
-    rows["timeout"] = NO_TIMEOUT
     workers = _numbered(recording, [call.process for call in calls], _MOST_WORKERS)
     messages = _numbered(recording, [message for call in calls for message in _messages(recording, call)], NO_ID)
-    for row, call in zip(rows, calls, strict=True):
-        _fill(recording, row, call, workers, messages)
+    rows = np.zeros(len(calls), OPERATION_RECORD)
+    # column by column: writing single fields of single records would take most of the time of reading a file
+    columns = zip(*(_row(recording, call, messages) for call in calls), strict=True)
+    for name, column in zip(_COLUMNS, columns, strict=False):
+        try:
+            rows[name] = column
+        except OverflowError as error:
+            largest = max(range(len(calls)), key=lambda index: column[index])
+            raise HistoryError(
+                f"{_where(recording, calls[largest])}: {name} {column[largest]} is larger than this program holds"
+            ) from error
+    rows["worker"] = [workers[call.process] for call in calls]
     _check_distinct(recording, rows)
     _name_pending_skips(rows, calls, messages)
     resolve_skips(rows)
@@ -77,7 +86,8 @@ def _numbered(recording: Recording, names: list[Any], limit: int) -> dict[Any, i
     return {name: number for number, name in enumerate(distinct)}
 
 
-def _fill(recording: Recording, row: np.void, call: Call, workers: dict[Any, int], messages: dict[Any, int]) -> None:
+def _row(recording: Recording, call: Call, messages: dict[Any, int]) -> tuple[int, ...]:
+    """The content of _COLUMNS for one call."""
     kind = _KINDS.get(call.f)
     if kind is None:
         raise HistoryError(f"{_where(recording, call)}: f {call.f!r} is none of a queue: {', '.join(_KINDS)}")
@@ -93,13 +103,12 @@ def _fill(recording: Recording, row: np.void, call: Call, workers: dict[Any, int
         raise HistoryError(f"{_where(recording, call)}: {call.f} is ok but says no value; what came out?")
     if status is Status.MISMATCH and message is None and entry_id is None:
         status = _NO_EFFECT  # that some other entry is at the head says nothing that these checks could use
-    row["kind"], row["status"], row["worker"] = kind, status, workers[call.process]
-    row["invoked"], row["returned"] = call.invoked, call.returned
-    row["value"] = 0 if message is None else messages[message]
-    for name in ("id", "target", "size", "retries", "timeout", "batch", "slept"):
-        if call.fields.get(name) is not None:
-            row[name] = call.fields[name]
-    row["flags"] = INTACT if call.fields.get("intact", True) else 0
+    content = [int(kind), int(status), call.invoked, call.returned, 0 if message is None else messages[message]]
+    for name, neutral in _NEUTRAL.items():
+        told = call.fields.get(name)
+        content.append(neutral if told is None else told)
+    content.append(INTACT if call.fields.get("intact", True) else 0)
+    return tuple(content)
 
 
 def _status(recording: Recording, call: Call) -> Status:

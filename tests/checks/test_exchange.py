@@ -77,6 +77,8 @@ def event(time: int, process: int | str, kind: str, f: str, **fields: object) ->
         ([event(0, 0, "invoke", "dance")], 1, "'dance' is none of a queue"),
         ([event(0, 0, "invoke", "read"), event(1, 0, "fail", "read", error="timeout")], 1, 'needs "timeout"'),
         (['{"history": 2}'], 1, "history version 2"),
+        ([event(0, 0, "invoke", "write", value=1, size=2**40)], 1, "larger than this program holds"),
+        ([event(0, 0, "invoke", "read"), event(1, 0, "ok", "read", value=1.5)], 1, "an integer or a string"),
         ([event(0, 0, "invoke", "read"), '{"history": 1}'], 2, "first line"),
         ([event(-1, 0, "invoke", "read")], 1, "time -1"),
         (["[1, 2]"], 1, "expected an object"),
