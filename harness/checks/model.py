@@ -27,6 +27,10 @@ NOT = -1
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+_NUMBER_BITS = 40
+_NUMBER_MASK = (1 << _NUMBER_BITS) - 1
+_MOST_WRITERS = 1 << 16
+
 _WRITES = [kind.value for kind in Kind if kind.writes]
 _REMOVALS = [kind.value for kind in Kind if kind.removes]
 _READS = [Kind.READ.value, Kind.TRY_READ.value, Kind.READ_MANY.value]
@@ -91,6 +95,28 @@ class Model:
     read_order: tuple[Ints, Ints]
 
 
+def _numbered(values: npt.NDArray[np.uint64]) -> tuple[Ints, int]:
+    """Dense numbers of values, and how many there are.
+
+    Messages of a program are (writer, number) with few gaps: a table does without the sort of np.unique.
+    """
+    writer, number = (
+        (values >> np.uint64(_NUMBER_BITS)).astype(np.int64),
+        (values & np.uint64(_NUMBER_MASK)).astype(np.int64),
+    )
+    if len(values) and writer.max() < _MOST_WRITERS:
+        sizes = np.zeros(int(writer.max()) + 1, np.int64)
+        np.maximum.at(sizes, writer, number + 1)
+        if sizes.sum() <= 4 * len(values) + _MOST_WRITERS:
+            place = (np.cumsum(sizes) - sizes)[writer] + number
+            present = np.zeros(int(sizes.sum()), np.bool_)
+            present[place] = True
+            dense = np.cumsum(present) - 1
+            return dense[place], int(dense[-1]) + 1
+    distinct, inverse = np.unique(values, return_inverse=True)
+    return inverse.astype(np.int64), len(distinct)
+
+
 def among(column: npt.NDArray[np.uint8], wanted: list[int]) -> Bools:
     """np.isin for small numbers, by table."""
     table = np.zeros(256, np.bool_)
@@ -121,10 +147,8 @@ def model_of(history: History) -> Model:
     maybe = np.flatnonzero(writes & pending)
     kept[maybe[np.isin(message[maybe], message[removals | peeks])]] = True
     relevant = kept | removals | peeks
-    values, dense = np.unique(message[relevant], return_inverse=True)
     number = np.full(len(rows), NOT, np.int64)
-    number[relevant] = dense
-    count = len(values)
+    number[relevant], count = _numbered(message[relevant])
 
     def per_value(mask: Bools) -> tuple[Ints, Ints, Ints, Ints]:
         """Row, inv and ret of the first operation of each value, and the rows beyond the first."""

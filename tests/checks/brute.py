@@ -13,7 +13,7 @@ import numpy as np
 from harness.history import PENDING_RETURN, History, operation_record
 from harness.operation import Kind, Status
 
-__all__ = ["FAMILIES", "linearizable", "without_values"]
+__all__ = ["FAMILIES", "linearizable", "mixed", "without_values"]
 
 Row = np.void
 
@@ -84,7 +84,9 @@ def _step(queue: tuple[int, ...], row: Row, rows: list[Row], capacity: int | Non
     if status in (Status.EMPTY, Status.TIMEOUT):
         return queue if not queue else None
     if status is Status.PENDING:
-        return queue[1:] if queue and kind.removes else None
+        meant = {int(other["value"]) for other in rows if kind is Kind.SKIP and other["id"] == row["target"]}
+        possible = queue and kind.removes and (not meant or queue[0] in meant)
+        return queue[1:] if possible else None
     if not queue or queue[0] != value:
         return None
     return queue if kind is Kind.PEEK or status is Status.MISMATCH else queue[1:]
@@ -199,6 +201,65 @@ def _batched_history(generator: np.random.Generator, capacity: int | None) -> li
             rows.append(operation_record(Kind.READ_MANY, Status.OK, begin, end, value, size=8, batch=batch, worker=9))
         taken += many
         batch += 1
+    return rows
+
+
+def mixed(generator: np.random.Generator, batches: bool, peeks: bool, pending: bool) -> list[Row]:
+    """A few writes and reads that may be batches, in random order and at random times, with all that is asked for."""
+    span = int(generator.choice([4, 8, 14]))
+    count = int(generator.integers(1, 5))
+    rows: list[Row] = []
+    worker = 0
+
+    def interval(latest: int) -> tuple[int, int]:
+        begin = int(generator.integers(0, latest))
+        return begin, begin + int(generator.integers(0, span // 2 + 1))
+
+    def size_of_call() -> int:
+        return int(generator.integers(2, 4)) if batches and generator.random() < 0.5 else 1
+
+    def call(kinds: tuple[Kind, Kind], values: list[int], status: Status, latest: int) -> None:
+        begin, end = interval(latest)
+        many = len(values) > 1
+        for value in values:
+            named = {} if status is Status.PENDING else {"id": 16 * value}
+            stop = PENDING_RETURN if status is Status.PENDING else end
+            row = operation_record(kinds[many], status, begin, stop, value, size=8, worker=worker, **named)
+            row["batch"] = worker if many else 0
+            rows.append(row)
+
+    at = 0
+    while at < count:
+        worker += 1
+        values = list(range(count))[at : at + size_of_call()]
+        at += len(values)
+        status = Status.PENDING if pending and generator.random() < 0.15 else Status.OK
+        call((Kind.WRITE, Kind.WRITE_MANY), values, status, span)
+    order = list(range(count))
+    if generator.random() < 0.3:
+        generator.shuffle(order)
+    if generator.random() < 0.5:
+        order = order[int(generator.integers(0, count + 1)) :]
+    while order:
+        worker += 1
+        values, order = order[: (taken := size_of_call())], order[taken:]
+        call((Kind.READ, Kind.READ_MANY), values, Status.OK, span * 3 // 2)
+    for _ in range(int(generator.integers(0, 4)) if peeks else 0):
+        call((Kind.PEEK, Kind.PEEK), [int(generator.integers(0, count))], Status.OK, span * 3 // 2)
+    for _ in range(int(generator.integers(0, 3))):
+        begin, end = interval(span * 3 // 2)
+        if generator.random() < 0.3:
+            timeout = int(generator.integers(0, end - begin + 1))
+            rows.append(operation_record(Kind.READ, Status.TIMEOUT, begin, end, timeout=timeout, worker=50))
+        else:
+            rows.append(operation_record(Kind.TRY_READ, Status.EMPTY, begin, end, worker=51))
+    for _ in range(int(generator.integers(0, 3)) if pending else 0):
+        begin, _ = interval(span * 3 // 2)
+        if generator.random() < 0.3:
+            target = 16 * int(generator.integers(0, count))
+            rows.append(operation_record(Kind.SKIP, Status.PENDING, begin, PENDING_RETURN, target=target, worker=60))
+        else:
+            rows.append(operation_record(Kind.READ, Status.PENDING, begin, PENDING_RETURN, worker=61))
     return rows
 
 
