@@ -22,6 +22,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "extension.hpp"
@@ -159,9 +160,9 @@ private:
 
     // --- the order of exploration ----------------------------------------------------------------------------------
 
-    // A graph that stands for itself, and what is to be done with it; without an alternative, the empty graph.
+    // A graph, and what is to be done with a prefix of it; without an alternative, the empty graph.
     struct Root {
-        Graph graph;
+        std::shared_ptr<const Graph> graph;
         std::optional<Alternative> alternative;
     };
 
@@ -169,7 +170,8 @@ private:
     bool begin(const Root& root) {
         live_ = 1;
         if (graphs_.empty()) graphs_.emplace_back();
-        graphs_.front() = root.graph;
+        if (root.graph) graphs_.front() = *root.graph;
+        else graphs_.front().clear();
         use(graphs_.front());
         alternatives_.clear();
         if (!root.alternative) return true;
@@ -197,7 +199,7 @@ private:
     // Graphs on the stack are independent of each other. Every process that has a share makes the same roots, breadth
     // first; each counts and explores only its own, and the first what was met on the way.
     bool explore_share() {
-        std::deque<Root> roots{Root{}};
+        std::deque<Root> roots(1);
         const bool first = options_.share == 0;
         const std::size_t wanted = std::max<std::size_t>(options_.shares * 16U, fewest_roots);
         while (!roots.empty() && roots.size() < wanted) {
@@ -210,9 +212,11 @@ private:
             quiet_ = false;
             if (!first) counts_ = before;
             if (first && limit_reached()) return false;
+            std::vector<std::shared_ptr<const Graph>> kept(live_);
             for (const Alternative& alternative : alternatives_) {
-                Root& next_root = roots.emplace_back(Root{graphs_[alternative.graph], alternative});
-                next_root.graph.truncate(alternative.length);
+                auto& graph = kept[alternative.graph];
+                if (!graph) graph = std::make_shared<const Graph>(graphs_[alternative.graph]);
+                roots.push_back({graph, alternative});
             }
         }
         for (std::size_t at = options_.share; at < roots.size(); at += options_.shares) {
