@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +16,10 @@ from harness.exchange import Call, Recording, history_of
 from harness.history import PENDING_RETURN, HistoryError
 from harness.verdict import Outcome
 
-HISTORIES = 100_000 if os.environ.get("HYPOTHESIS_PROFILE") == "stress" else 1_500
+# how many random histories a specification is compared on
+counts = pytest.mark.parametrize(
+    "histories", [1_500, pytest.param(100_000, marks=[pytest.mark.stress, pytest.mark.timeout(3_000)])]
+)
 NEVER = PENDING_RETURN
 
 Timed = tuple[Operation, tuple[int, int]]
@@ -93,15 +95,16 @@ def random_queue(generator: np.random.Generator) -> list[Timed]:
     return history
 
 
+@counts
 @pytest.mark.parametrize(
     ("name", "draw"),
     [("register", random_register), ("fifo", random_queue), ("fifo-messages", random_queue), ("lossy", random_queue)],
 )
-def test_agrees_with_brute_force(name: str, draw: Any) -> None:
+def test_agrees_with_brute_force(name: str, draw: Any, histories: int) -> None:
     generator = np.random.default_rng(1)
     model = SPECIFICATIONS[name](1)
     outcomes = {True: 0, False: 0}
-    for _ in range(HISTORIES):
+    for _ in range(histories):
         history = draw(generator)
         expected = possible(model, history)
         found = search(model, *zip(*history, strict=True))
@@ -113,7 +116,7 @@ def test_agrees_with_brute_force(name: str, draw: Any) -> None:
         else:
             assert replays(model, history, found.order), "the prefix does not replay"
         outcomes[expected] += 1
-    assert min(outcomes.values()) > HISTORIES // 50
+    assert min(outcomes.values()) > histories // 50
 
 
 def queue_recording(generator: np.random.Generator, operations: int, swap: bool) -> Recording:
