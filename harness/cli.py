@@ -22,6 +22,7 @@ _COMMANDS = {
         "harness.explore.command",
         "Explore a scenario exhaustively, or by samples, under a deterministic scheduler.",
     ),
+    "replay": ("harness.explore.replay_command", "Replay one schedule of the explorer, with its trace."),
     "check": ("harness.checks.command", "Judge recorded histories, whoever recorded them."),
     "report": ("reports.command", "Make one report from run records."),
     "bench": ("harness.commands.bench", "Measure the channel, and its peers in the same run."),
