@@ -136,8 +136,11 @@ def test_a_slow_core_fails_and_the_same_core_passes(
     slow_down(checkout_copy, 30)
     assert gate(*arguments) == 3, capsys.readouterr()
     record: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-    regressed = {j["metric"] for j in record["details"]["judgements"] if j["answer"] == "regressed"}
-    assert {"pair-8", "write-skip"} <= regressed
+    answers = {judgement["metric"]: judgement["answer"] for judgement in record["details"]["judgements"]}
+    slowed = {answers["pair-8"], answers["write-skip"]}
+    # on a machine too noisy for one of them that one is inconclusive, by rule; neither may pass
+    assert "regressed" in slowed
+    assert slowed <= {"regressed", "inconclusive"}
     assert record["details"]["differences"] == []
     exits = [json.loads(line)["exit"] for line in history.read_text(encoding="utf-8").splitlines()]
     assert exits == [0, 3]
