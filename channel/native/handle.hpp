@@ -19,9 +19,14 @@
 
 namespace ipc::python {
 
-// What the calling thread's last operation cost, on whatever handle.
+// What the calling thread's last operation cost, on whatever handle. Two fields, not an Effort: copying one whole would
+// load in one piece what was just stored in several, and wait for the stores.
+struct LastEffort {
+    std::uint32_t retries = 0;
+    Nanoseconds slept = 0;
+};
 // initial-exec: one instruction instead of a call, and the few bytes always find room.
-[[gnu::tls_model("initial-exec")]] inline thread_local Effort last_effort;
+[[gnu::tls_model("initial-exec")]] inline thread_local LastEffort last_effort;
 
 // ---- sinks and sources
 
@@ -571,7 +576,7 @@ private:
     }
 
     void count(Operation operation, const Effort& effort, u64 calls = 1) {
-        last_effort = effort;
+        last_effort = {effort.retries(), effort.slept};
         if (block_ != nullptr) block_->count(operation, effort, calls);
     }
 

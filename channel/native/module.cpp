@@ -21,8 +21,8 @@ NB_MODULE(_core, module) {
         return Geometry(capacity, participants).block_bytes();
     }, nb::arg("capacity"), nb::arg("participants"), "Bytes of the block around a ring of that capacity.");
     module.def("last_effort", [] {
-        const Effort& effort = python::last_effort;
-        return nb::make_tuple(effort.retries(), effort.slept);
+        const python::LastEffort& effort = python::last_effort;
+        return nb::make_tuple(effort.retries, effort.slept);
     }, "Retries, and ns slept, of the calling thread's last operation.");
     module.attr("MIN_CAPACITY") = kMinCapacity;
     module.attr("MAX_CAPACITY") = kMaxCapacity;

@@ -45,7 +45,11 @@ class LitmusProgram:
 
     def subject(self) -> _explorer.Subject:
         """What the explorer takes."""
-        return _explorer.litmus(self.locations, [[tuple(step) for step in worker] for worker in self.workers])
+        steps = [
+            [(step.code, step.location, step.value, step.expected, step.order, step.failure) for step in worker]
+            for worker in self.workers
+        ]
+        return _explorer.litmus(self.locations, steps)
 
 
 @dataclass(frozen=True)

@@ -298,8 +298,8 @@ void bind_mutants(nb::module_& module) {
     ipc::python::bind_channel<Planted>(module, "PlantedChannelBase", entry_type)
         .def(nb::init<Planted>(), nb::arg("design"));
     module.def("last_effort", [] {
-        const ipc::Effort& effort = ipc::python::last_effort;
-        return nb::make_tuple(effort.retries(), effort.slept);
+        const ipc::python::LastEffort& effort = ipc::python::last_effort;
+        return nb::make_tuple(effort.retries, effort.slept);
     }, "Retries, and ns slept, of the calling thread's last operation on a planted channel.");
 }
 
