@@ -3,19 +3,19 @@
 // The operations are raw METH_FASTCALL slots: 20 ns less a call than a wrapped function, on a path of 30.
 #pragma once
 
-#include <cmath>
 #include <optional>
 #include <vector>
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
 
 #include "channel/core/buffer.hpp"
 #include "channel/core/segment.hpp"
+#include "channel/native/call.hpp"
 #include "channel/native/docs.hpp"
 #include "channel/native/entry.hpp"
 #include "channel/native/hook.hpp"
+#include "channel/native/payload.hpp"
 
 namespace ipc::python {
 
@@ -27,236 +27,6 @@ struct LastEffort {
 };
 // initial-exec: one instruction instead of a call, and the few bytes always find room.
 [[gnu::tls_model("initial-exec")]] inline thread_local LastEffort last_effort;
-
-// ---- sinks and sources
-
-// Small payloads are copied to the stack and become bytes once the read has won; large ones straight into a bytes.
-class BytesSink {
-public:
-    BytesSink() = default;
-    BytesSink(const BytesSink&) = delete;
-    BytesSink& operator=(const BytesSink&) = delete;
-    ~BytesSink() { Py_XDECREF(large_); }
-
-    std::byte* reserve(u64 length, Position) {
-        length_ = length;
-        if (length <= sizeof small_) return small_;
-        if (large_ == nullptr || static_cast<u64>(PyBytes_GET_SIZE(large_)) != length) {
-            Py_XDECREF(large_);
-            large_ = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(length));
-            if (large_ == nullptr) return nullptr;
-        }
-        return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(large_));
-    }
-    PyObject* take() {
-        if (length_ > sizeof small_) return std::exchange(large_, nullptr);
-        return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(small_), static_cast<Py_ssize_t>(length_));
-    }
-
-private:
-    std::byte small_[256];
-    u64 length_ = 0;
-    PyObject* large_ = nullptr;
-};
-
-class IntoSink {
-public:
-    IntoSink(std::byte* to, u64 room) : to_(to), room_(room) {}
-    std::byte* reserve(u64 length, Position) {
-        length_ = length;
-        return length <= room_ ? to_ : nullptr;
-    }
-    u64 length() const { return length_; }
-
-private:
-    std::byte* to_;
-    u64 room_;
-    u64 length_ = 0;
-};
-
-class BatchSink {
-public:
-    explicit BatchSink(std::size_t limit) { items_.reserve(std::min(limit, kUsualMessages)); }
-    BatchSink(const BatchSink&) = delete;
-    ~BatchSink() { restart(); }
-
-    void restart() {
-        for (const Item& item : items_) Py_DECREF(item.data);
-        items_.clear();
-    }
-    // Called with the GIL: only waiting lets go of it.
-    std::byte* reserve(u64 length, Position id) {
-        PyObject* const data = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(length));
-        if (data == nullptr) return nullptr;
-        items_.push_back({id, data});
-        return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(data));
-    }
-    // The first `count`, as a list of entries.
-    PyObject* take(PyTypeObject* entry_type, std::size_t count) {
-        PyErr_Clear();  // no memory for the message behind them, which is still in the channel
-        PyObject* const list = PyList_New(static_cast<Py_ssize_t>(count));
-        for (std::size_t i = 0; list != nullptr && i < count; ++i) {
-            PyObject* const entry = make_entry(entry_type, items_[i].id, Py_NewRef(items_[i].data));
-            if (entry == nullptr) {
-                Py_DECREF(list);
-                return nullptr;
-            }
-            PyList_SET_ITEM(list, static_cast<Py_ssize_t>(i), entry);
-        }
-        return list;
-    }
-
-private:
-    struct Item {
-        Position id;
-        PyObject* data;
-    };
-    static constexpr std::size_t kUsualMessages = 64;
-    std::vector<Item> items_;
-};
-
-// The bytes of a Python object, held for the time of a call.
-class Payload {
-public:
-    Payload() = default;
-    Payload(Payload&& other) noexcept : view_(other.view_), held_(std::exchange(other.held_, false)) {}
-    Payload(const Payload&) = delete;
-    ~Payload() {
-        if (held_) PyBuffer_Release(&view_);
-    }
-    // False with a Python error set.
-    bool take(PyObject* object) {
-        if (PyBytes_CheckExact(object)) {  // immutable, and kept by the caller
-            view_.buf = PyBytes_AS_STRING(object);
-            view_.len = PyBytes_GET_SIZE(object);
-            return true;
-        }
-        held_ = PyObject_GetBuffer(object, &view_, PyBUF_SIMPLE) == 0;
-        return held_;
-    }
-    std::span<const std::byte> bytes() const {
-        return {static_cast<const std::byte*>(view_.buf), static_cast<std::size_t>(view_.len)};
-    }
-    bool held() const { return held_; }
-
-private:
-    Py_buffer view_;
-    bool held_ = false;
-};
-
-class PayloadSource {
-public:
-    explicit PayloadSource(std::size_t count) {
-        messages_.reserve(count);
-        ids_.reserve(count);
-    }
-    // False with a Python error set.
-    bool add(PyObject* object) {
-        Payload payload;
-        if (!payload.take(object)) return false;
-        messages_.push_back(payload.bytes());
-        if (payload.held()) held_.push_back(std::move(payload));  // bytes need no view, and most messages are bytes
-        return true;
-    }
-    std::span<const std::byte> message(std::size_t i) const { return messages_[i]; }
-    void accepted(std::size_t, Position id) { ids_.push_back(id); }
-
-    const std::vector<Position>& ids() const { return ids_; }
-    u64 largest() const {
-        u64 size = 0;
-        for (const auto& message : messages_) size = std::max<u64>(size, message.size());
-        return size;
-    }
-
-private:
-    std::vector<std::span<const std::byte>> messages_;
-    std::vector<Payload> held_;
-    std::vector<Position> ids_;
-};
-
-// ---- errors
-
-inline nb::object error_class(const char* name) { return nb::module_::import_("channel.errors").attr(name); }
-
-template <class... Args>
-PyObject* raise(const char* name, Args&&... args) {
-    try {
-        nb::object type = error_class(name);
-        nb::object error = type(std::forward<Args>(args)...);
-        PyErr_SetObject(type.ptr(), error.ptr());
-    } catch (nb::python_error& error) {
-        error.restore();
-    }
-    return nullptr;
-}
-
-inline void raise_block_error(const BlockError& error) {
-    switch (error.kind()) {
-        case BlockErrorKind::exists: raise("ChannelExists", error.what()); break;
-        case BlockErrorKind::not_found: raise("ChannelNotFound", error.what()); break;
-        case BlockErrorKind::foreign: raise("ForeignMemory", error.what()); break;
-        case BlockErrorKind::no_slot: raise("NoParticipantSlot", error.what()); break;
-        case BlockErrorKind::invalid: PyErr_SetString(PyExc_ValueError, error.what()); break;
-        case BlockErrorKind::system: {
-            nb::object type = nb::borrow(PyExc_OSError);
-            nb::object instance = type(error.error_number(), error.what());
-            PyErr_SetObject(PyExc_OSError, instance.ptr());
-        }
-    }
-}
-
-// ---- arguments
-
-// Up to two arguments, by position or name; missing ones stay as they are. False with a Python error set.
-inline bool parse(const char* method, const char* first_name, const char* second_name, PyObject* const* args,
-                  Py_ssize_t count, PyObject* names, PyObject*& first, PyObject*& second) {
-    const Py_ssize_t most = (first_name != nullptr) + (second_name != nullptr);
-    if (count > most) {
-        PyErr_Format(PyExc_TypeError, "%s() takes at most %zd arguments (%zd given)", method, most, count);
-        return false;
-    }
-    if (count > 0) (first_name != nullptr ? first : second) = args[0];
-    if (count > 1) second = args[1];
-    const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
-    for (Py_ssize_t i = 0; i < named; ++i) {
-        PyObject* const name = PyTuple_GET_ITEM(names, i);
-        PyObject** target = nullptr;
-        if (first_name != nullptr && PyUnicode_CompareWithASCIIString(name, first_name) == 0) target = &first;
-        else if (second_name != nullptr && PyUnicode_CompareWithASCIIString(name, second_name) == 0) target = &second;
-        if (target == nullptr) {
-            PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", method, name);
-            return false;
-        }
-        *target = args[count + i];
-    }
-    if (first_name != nullptr && first == nullptr) {
-        PyErr_Format(PyExc_TypeError, "%s() missing the argument '%s'", method, first_name);
-        return false;
-    }
-    return true;
-}
-
-// Seconds, or None, to a deadline. False with a Python error set.
-inline bool to_deadline(PyObject* timeout, Nanoseconds& deadline) {
-    deadline = never;
-    if (timeout == nullptr || timeout == Py_None) return true;
-    const double seconds = PyFloat_AsDouble(timeout);
-    if (seconds == -1.0 && PyErr_Occurred() != nullptr) return false;
-    if (!(seconds >= 0)) {
-        PyErr_Format(PyExc_ValueError, "a timeout is None or a number of seconds from 0; got %R", timeout);
-        return false;
-    }
-    constexpr double kCentury = 3.2e9;
-    if (seconds < kCentury) deadline = monotonic_now() + static_cast<Nanoseconds>(std::ceil(seconds * 1e9));
-    return true;
-}
-
-inline bool to_u64(PyObject* number, u64& value) {
-    value = PyLong_AsUnsignedLongLong(number);
-    return !(value == ~u64{0} && PyErr_Occurred() != nullptr);
-}
-
-// ---- the handle
 
 template <Design D>
 class Handle {

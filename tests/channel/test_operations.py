@@ -25,7 +25,6 @@ from channel import (
 )
 from channel import errors as channel_errors
 
-
 SLEEPERS = 200  # offset in the block (channel/core/layout.hpp) of the flag that a reader raises before it sleeps
 
 

@@ -1,0 +1,98 @@
+// What every call from Python shares: its arguments, and the Python error of what went wrong.
+#pragma once
+
+#include <cmath>
+#include <utility>
+
+#include <nanobind/nanobind.h>
+
+#include "channel/core/errors.hpp"
+#include "channel/core/real_memory.hpp"
+
+namespace ipc::python {
+
+namespace nb = nanobind;
+
+// ---- errors
+
+inline nb::object error_class(const char* name) { return nb::module_::import_("channel.errors").attr(name); }
+
+template <class... Args>
+PyObject* raise(const char* name, Args&&... args) {
+    try {
+        nb::object type = error_class(name);
+        nb::object error = type(std::forward<Args>(args)...);
+        PyErr_SetObject(type.ptr(), error.ptr());
+    } catch (nb::python_error& error) {
+        error.restore();
+    }
+    return nullptr;
+}
+
+inline void raise_block_error(const BlockError& error) {
+    switch (error.kind()) {
+        case BlockErrorKind::exists: raise("ChannelExists", error.what()); break;
+        case BlockErrorKind::not_found: raise("ChannelNotFound", error.what()); break;
+        case BlockErrorKind::foreign: raise("ForeignMemory", error.what()); break;
+        case BlockErrorKind::no_slot: raise("NoParticipantSlot", error.what()); break;
+        case BlockErrorKind::invalid: PyErr_SetString(PyExc_ValueError, error.what()); break;
+        case BlockErrorKind::system: {
+            nb::object type = nb::borrow(PyExc_OSError);
+            nb::object instance = type(error.error_number(), error.what());
+            PyErr_SetObject(PyExc_OSError, instance.ptr());
+        }
+    }
+}
+
+// ---- arguments
+
+// Up to two arguments, by position or name; missing ones stay as they are. False with a Python error set.
+inline bool parse(const char* method, const char* first_name, const char* second_name, PyObject* const* args,
+                  Py_ssize_t count, PyObject* names, PyObject*& first, PyObject*& second) {
+    const Py_ssize_t most = (first_name != nullptr) + (second_name != nullptr);
+    if (count > most) {
+        PyErr_Format(PyExc_TypeError, "%s() takes at most %zd arguments (%zd given)", method, most, count);
+        return false;
+    }
+    if (count > 0) (first_name != nullptr ? first : second) = args[0];
+    if (count > 1) second = args[1];
+    const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+    for (Py_ssize_t i = 0; i < named; ++i) {
+        PyObject* const name = PyTuple_GET_ITEM(names, i);
+        PyObject** target = nullptr;
+        if (first_name != nullptr && PyUnicode_CompareWithASCIIString(name, first_name) == 0) target = &first;
+        else if (second_name != nullptr && PyUnicode_CompareWithASCIIString(name, second_name) == 0) target = &second;
+        if (target == nullptr) {
+            PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", method, name);
+            return false;
+        }
+        *target = args[count + i];
+    }
+    if (first_name != nullptr && first == nullptr) {
+        PyErr_Format(PyExc_TypeError, "%s() missing the argument '%s'", method, first_name);
+        return false;
+    }
+    return true;
+}
+
+// Seconds, or None, to a deadline. False with a Python error set.
+inline bool to_deadline(PyObject* timeout, Nanoseconds& deadline) {
+    deadline = never;
+    if (timeout == nullptr || timeout == Py_None) return true;
+    const double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1.0 && PyErr_Occurred() != nullptr) return false;
+    if (!(seconds >= 0)) {
+        PyErr_Format(PyExc_ValueError, "a timeout is None or a number of seconds from 0; got %R", timeout);
+        return false;
+    }
+    constexpr double kCentury = 3.2e9;
+    if (seconds < kCentury) deadline = monotonic_now() + static_cast<Nanoseconds>(std::ceil(seconds * 1e9));
+    return true;
+}
+
+inline bool to_u64(PyObject* number, u64& value) {
+    value = PyLong_AsUnsignedLongLong(number);
+    return !(value == ~u64{0} && PyErr_Occurred() != nullptr);
+}
+
+}  // namespace ipc::python
