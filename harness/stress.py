@@ -227,7 +227,8 @@ def _failures(
     """Each failed verdict, with its witness, and a command that was run again before it is shown."""
     failed = [verdict for verdict in verdicts if verdict.outcome is Outcome.FAIL]
     command = _reproduce_command(scenario, program, cell)
-    again, tries = _reproduce(program, cell, {verdict.property for verdict in failed})
+    # running the program again does not kill a worker again
+    again, tries = _reproduce(program, cell, {verdict.property for verdict in failed} - {"workers"})
     died = [death for death in execution.dead if not death.planned]
     return tuple(
         Failure(
@@ -238,7 +239,7 @@ def _failures(
             if verdict.witness
             else (),
             command=command,
-            reproduced=f"{again.get(verdict.property, 0)}/{tries}",
+            reproduced=f"{again.get(verdict.property, 0)}/{tries}" if tries else "not tried",
             exit=", ".join(f"worker {death.worker}: {death.exit}" for death in died),
             last_words="\n".join(death.last_words for death in died if death.last_words),
         )
@@ -251,7 +252,7 @@ def _reproduce(program: Program, cell: Cell, properties: set[str]) -> tuple[dict
     begin = time.monotonic()
     again: dict[str, int] = {}
     tries = 0
-    while tries < REPRODUCTIONS and (tries == 0 or time.monotonic() - begin < REPRODUCTION_BUDGET_S):
+    while properties and tries < REPRODUCTIONS and (tries == 0 or time.monotonic() - begin < REPRODUCTION_BUDGET_S):
         tries += 1
         for verdict in judge(program, run_program(program, cell)):
             if verdict.outcome is Outcome.FAIL and verdict.property in properties:
