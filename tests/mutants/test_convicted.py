@@ -91,10 +91,19 @@ CERTAIN = {
         "timeliness",
         ("slept beside a message",),
     ),
+    # two messages fill the ring to the last byte, and the terminator of the second clears the header of the first
     "overfull": Trap(
-        channel(writes(0, 200, size=40), script({"kind": Kind.READ, "think": 100_000}), capacity=96),
+        channel(
+            script(
+                {"kind": Kind.TRY_WRITE, "value": 0, "size": 40},
+                {"kind": Kind.TRY_WRITE, "value": 1, "size": 40},
+                {"kind": Kind.TRY_READ},
+                {"kind": Kind.TRY_READ},
+            ),
+            capacity=96,
+        ),
         "fifo",
-        ("EMPTY", "ORDER", "OVERFLOW", "REPEAT", "NOWHERE"),
+        ("EMPTY", "OVERFLOW"),
     ),
     # on the second time round the ring, what stands behind the last message is one of the first time
     "no-terminator": Trap(
