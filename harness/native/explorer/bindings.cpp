@@ -9,7 +9,6 @@
 
 #include <chrono>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -17,13 +16,13 @@
 
 #include "examples/vyukov_queue.hpp"
 #include "harness/native/explorer/atomic.hpp"
-#include "harness/native/explorer/channel_program.hpp"
 #include "harness/native/explorer/describe.hpp"
 #include "harness/native/explorer/exhaustive.hpp"
 #include "harness/native/explorer/litmus.hpp"
 #include "harness/native/explorer/pct.hpp"
 #include "harness/native/explorer/pos.hpp"
 #include "harness/native/explorer/replay.hpp"
+#include "harness/native/explorer/subject.hpp"
 #include "harness/native/explorer/uniform.hpp"
 
 namespace nb = nanobind;
@@ -31,27 +30,6 @@ using namespace nb::literals;
 using namespace explorer;
 
 namespace {
-
-// One exploration at a time: the running machine is known to the fibers through a static.
-std::mutex exploring;
-
-// A program together with what its workers use.
-struct Subject {
-    std::shared_ptr<Program> program;
-    std::string identity;
-    std::shared_ptr<ChannelProgram> channel;  // which `program` is part of, or null
-
-    std::optional<std::string> judge(const Graph& graph) const { return channel->judge(graph); }
-};
-
-struct Found {
-    Fault fault;
-    std::string what;
-    std::string file;
-    unsigned line;
-    int worker;
-    std::string schedule;
-};
 
 struct Result {
     Counts counts;
@@ -61,23 +39,6 @@ struct Result {
     std::uint64_t repeated = 0;              // complete graphs that had been seen before
     std::array<int, max_workers> longest{};  // accesses of each worker, at most
 };
-
-const char* fault_name(Fault fault) {
-    switch (fault) {
-        case Fault::race: return "race";
-        case Fault::check: return "check";
-        case Fault::exception: return "exception";
-        case Fault::unbounded: return "unbounded";
-        case Fault::stuck: return "stuck";
-        case Fault::history: return "history";
-        default: return "internal";
-    }
-}
-
-Found found(const Failure& failure, std::string schedule) {
-    return {failure.fault,        failure.what,   failure.where.file_name(),
-            failure.where.line(), failure.worker, std::move(schedule)};
-}
 
 Result explore(Subject& subject, ExhaustiveOptions options, bool graphs) {
     const std::lock_guard lock(exploring);
@@ -138,12 +99,6 @@ Result sample(Subject& subject, WalkOptions options, const std::string& strategy
         if ((stop_at_failure && result.counts.failed > 0) || result.seconds > seconds) break;
     }
     return result;
-}
-
-Model model_of(const std::string& name) {
-    if (name == "rc11") return Model::rc11;
-    if (name == "sc") return Model::sc;
-    throw std::invalid_argument("unknown memory model '" + name + "'; there are 'rc11' and 'sc'");
 }
 
 Order order_named(const std::string& name) {

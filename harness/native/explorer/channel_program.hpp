@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <unordered_map>
 
 #include "final_memory.hpp"
 #include "fifo_search.hpp"
@@ -79,8 +80,9 @@ public:
         collect(graph);
         drain(graph);
         std::string key(reinterpret_cast<const char*>(calls_.data()), calls_.size() * sizeof(Call));
-        if (!judged_.insert(std::move(key)).second) return std::nullopt;
-        if (explained()) return std::nullopt;
+        const auto [judged, fresh] = judged_.try_emplace(std::move(key), true);
+        if (fresh) judged->second = explained();
+        if (judged->second) return std::nullopt;
         return "no order of the calls on a FIFO explains their answers: " + text();
     }
 
@@ -312,7 +314,7 @@ private:
     std::vector<Call> view_;
     std::vector<int> ends_;
     FifoSearch search_;
-    std::unordered_set<std::string> judged_;
+    std::unordered_map<std::string, bool> judged_;  // is it explained?
 };
 
 }  // namespace explorer

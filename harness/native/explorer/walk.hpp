@@ -62,6 +62,26 @@ public:
         judge;  // of a complete execution: why it is wrong, if it is
 
     End run(Strategy& strategy) {
+        begin(strategy);
+        while (!over()) {
+            const std::span<const int> enabled = this->enabled();
+            if (over()) break;
+            if (enabled.empty()) {
+                finish();
+                break;
+            }
+            if (steps_.size() >= options_.steps) {
+                finish_as(End::bounded);
+                break;
+            }
+            advance(strategy.worker(enabled, machine_));
+        }
+        return end_;
+    }
+
+    // --- step by step ----------------------------------------------------------------------------------------------
+
+    void begin(Strategy& strategy) {
         strategy_ = &strategy;
         strategy.begin();
         graph_.clear();
@@ -71,22 +91,24 @@ public:
         ended_ = false;
         machine_.forget();
         for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) machine_.resume(worker);
-        while (!ended_) {
-            collect_enabled();
-            if (ended_) break;
-            if (enabled_.empty()) {
-                finish();
-                break;
-            }
-            if (steps_.size() >= options_.steps) {
-                finish_as(End::bounded);
-                break;
-            }
-            const int worker = strategy.worker(enabled_, machine_);
-            if (!perform(worker, machine_.pending(worker))) break;
-            machine_.resume(worker);
+    }
+    bool over() const { return ended_; }
+    End end() const { return end_; }
+    // The workers that could make a step. A worker in pause() goes on, to its next access, when something that its
+    // round read has changed since.
+    std::span<const int> enabled() {
+        enabled_.clear();
+        for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) {
+            State state = machine_.state(worker);
+            if (state == State::waiting && !knows_newest(graph_, worker, machine_.round_begin(worker)))
+                state = machine_.resume(worker);
+            if (state == State::suspended) enabled_.push_back(worker);
         }
-        return end_;
+        return enabled_;
+    }
+    // An enabled worker makes its access, as the strategy chooses, and goes on to its next.
+    void advance(int worker) {
+        if (perform(worker, machine_.pending(worker))) machine_.resume(worker);
     }
 
     // --- Driver ----------------------------------------------------------------------------------------------------
@@ -109,16 +131,6 @@ private:
         ended_ = true;
     }
 
-    // A worker in pause() goes on, to its next access, when something that its round read has changed since.
-    void collect_enabled() {
-        enabled_.clear();
-        for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) {
-            State state = machine_.state(worker);
-            if (state == State::waiting && !knows_newest(graph_, worker, machine_.round_begin(worker)))
-                state = machine_.resume(worker);
-            if (state == State::suspended) enabled_.push_back(worker);
-        }
-    }
     void finish() {
         for (int worker = 0; worker < machine_.workers(); ++worker) {
             if (machine_.state(worker) == State::waiting) {
