@@ -1,0 +1,44 @@
+"""Programs as the native explorer takes them."""
+
+from __future__ import annotations
+
+from harness import _explorer
+from harness.explore.exploration import EVERY, ExploreError
+from harness.operation import Kind
+from harness.program import Program
+
+__all__ = ["subject_of", "survivable"]
+
+
+def subject_of(
+    program: Program, *, mutant: str = "", every: int = EVERY, kills: tuple[tuple[int, int], ...] = ()
+) -> _explorer.Subject:
+    """The program as the native explorer takes it.
+
+    Raises:
+        ExploreError: an operation or a size that the explorer does not take, or no such mutant.
+    """
+    scripts = [
+        [(int(row["kind"]), int(row["value"]), int(row["size"]), int(row["timeout"])) for row in script]
+        for script in program.workers
+    ]
+    limit = program.config.get("max_round_trips") or 0
+    try:
+        return _explorer.channel(program.capacity, scripts, mutant, every, list(kills), limit)
+    except ValueError as error:
+        raise ExploreError(str(error)) from error
+
+
+def survivable(program: Program) -> Program:
+    """The program with nobody waiting for ever for what a dead worker would have done.
+
+    A write that waits for room, or a read that waits for a message, tries once instead. Retries of conflicts stay as
+    they are: a dead owner must not hold anybody up.
+    """
+    scripts = []
+    for script in program.workers:
+        changed = script.copy()
+        changed["kind"][changed["kind"] == Kind.WRITE] = Kind.TRY_WRITE
+        changed["kind"][changed["kind"] == Kind.READ] = Kind.TRY_READ
+        scripts.append(changed)
+    return Program(program.name, tuple(scripts), program.capacity, program.config, program.seed, program.parameters)
