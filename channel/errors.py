@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from array import array
 
 __all__ = [
     "BufferTooSmall",
@@ -26,14 +27,14 @@ class ChannelError(Exception):
     """Base of all errors of a channel.
 
     Attributes:
-        written: ids of the messages that a failed ``write_many`` did write, in order; else empty.
+        written: ids of the messages that a failed ``write_many`` did write, in order, as ``array("Q")``; else empty.
     """
 
-    written: list[int]
+    written: array[int]
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
-        self.written = []
+        self.written = array("Q")
 
 
 class ChannelFull(ChannelError, queue.Full):

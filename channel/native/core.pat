@@ -22,8 +22,9 @@ ChannelBase\.try_write$:
         \doc
 
 ChannelBase\.write_many$:
+    \from array import array
     \from collections.abc import Iterable
-    def write_many(self, messages: Iterable[Buffer], timeout: float | None = None) -> list[int]:
+    def write_many(self, messages: Iterable[Buffer], timeout: float | None = None) -> array[int]:
         \doc
 
 ChannelBase\.read$:

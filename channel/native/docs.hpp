@@ -18,7 +18,8 @@ inline constexpr const char* try_write =
     R"(Like write(), but never sleeps: raises ChannelFull where there is no room now.)";
 
 inline constexpr const char* write_many =
-    R"(Write all messages, in order; return their entry ids. Other writers' messages may come between them.
+    R"(Write all messages, in order; return their entry ids, as array("Q"). Other writers'
+messages may come between them.
 
 Raises:
     MessageTooLarge: one of them can never fit; none is written.

@@ -150,7 +150,7 @@ public:
         const auto call = [&] { return handle->core_->write_many(source, size, done, deadline, effort, hook); };
         const Status status = size < kLongBatch ? call() : hook.without_gil(call);
         handle->count(Operation::write, effort);
-        if (status == Status::ok) return id_list(source.ids());
+        if (status == Status::ok) return id_array(source.ids());
         u64 refused = 0;
         if (status == Status::too_large) refused = source.largest();
         else if (done < size) refused = source.message(done).size();
@@ -355,20 +355,31 @@ private:
         return data == nullptr ? nullptr : make_entry(entry_type, id, data);
     }
 
-    static PyObject* id_list(const std::vector<Position>& ids) {
-        PyObject* const list = PyList_New(static_cast<Py_ssize_t>(ids.size()));
-        for (std::size_t i = 0; list != nullptr && i < ids.size(); ++i)
-            PyList_SET_ITEM(list, static_cast<Py_ssize_t>(i), PyLong_FromUnsignedLongLong(ids[i]));
-        return list;
+    // As an array.array: making an int per message would cost as much as writing it.
+    static PyObject* id_array(const std::vector<Position>& ids) {
+        static PyObject* type = nullptr;  // kept for the life of the process; guarded by the GIL
+        if (type == nullptr) {
+            PyObject* const module = PyImport_ImportModule("array");
+            if (module != nullptr) type = PyObject_GetAttrString(module, "array");
+            Py_XDECREF(module);
+            if (type == nullptr) return nullptr;
+        }
+        static_assert(sizeof(Position) == sizeof(unsigned long long));
+        PyObject* const bytes = PyBytes_FromStringAndSize(reinterpret_cast<const char*>(ids.data()),
+                                                          static_cast<Py_ssize_t>(ids.size() * sizeof(Position)));
+        if (bytes == nullptr) return nullptr;
+        PyObject* const array = PyObject_CallFunction(type, "CO", 'Q', bytes);
+        Py_DECREF(bytes);
+        return array;
     }
 
     // Puts the ids of the messages that were written into the error that stands, so that nothing is lost.
     static PyObject* add_written(const std::vector<Position>& ids) {
         nb::python_error error;
         nb::object instance = nb::borrow(error.value());
-        PyObject* const list = id_list(ids);
-        if (list == nullptr || PyObject_SetAttrString(instance.ptr(), "written", list) != 0) PyErr_Clear();
-        Py_XDECREF(list);
+        PyObject* const written = id_array(ids);
+        if (written == nullptr || PyObject_SetAttrString(instance.ptr(), "written", written) != 0) PyErr_Clear();
+        Py_XDECREF(written);
         error.restore();
         return nullptr;
     }

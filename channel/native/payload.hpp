@@ -64,7 +64,7 @@ public:
     ~BatchSink() { restart(); }
 
     void restart() {
-        for (const Item& item : items_) Py_DECREF(item.data);
+        for (const Item& item : items_) Py_XDECREF(item.data);
         items_.clear();
     }
     // Called with the GIL: only waiting lets go of it.
@@ -79,7 +79,7 @@ public:
         PyErr_Clear();  // no memory for the message behind them, which is still in the channel
         PyObject* const list = PyList_New(static_cast<Py_ssize_t>(count));
         for (std::size_t i = 0; list != nullptr && i < count; ++i) {
-            PyObject* const entry = make_entry(entry_type, items_[i].id, Py_NewRef(items_[i].data));
+            PyObject* const entry = make_entry(entry_type, items_[i].id, std::exchange(items_[i].data, nullptr));
             if (entry == nullptr) {
                 Py_DECREF(list);
                 return nullptr;

@@ -214,11 +214,11 @@ class ChannelMachine(RuleBasedStateMachine):
         full = "ChannelFull" if timeout == NO_TIMEOUT else "ChannelTimeout"
         ids, refusal = self.model.write_many(batch)
         if refusal is None:
-            assert handle.channel.write_many(batch, _seconds(timeout)) == ids
+            assert list(handle.channel.write_many(batch, _seconds(timeout))) == ids
         else:
             name = full if refusal is Refusal.FULL else refusal.value
             error = self._refused(name, lambda: handle.channel.write_many(batch, _seconds(timeout)))
-            assert error.written == ids, f"write_many says that it wrote {error.written}; expected {ids}"
+            assert list(error.written) == ids, f"write_many says that it wrote {error.written}; expected {ids}"
 
     @rule(handle=handles, immediate=st.booleans())
     def shutdown(self, handle: _Handle, immediate: bool) -> None:

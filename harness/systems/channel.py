@@ -166,8 +166,8 @@ class ChannelEndpoint:
         try:
             ids = self._channel.write_many(messages, _seconds(timeout))
         except ChannelError as error:
-            return error.written, self._refused(error)
-        return ids, Answer(Status.OK, NO_ID, None, *self._effort())
+            return list(error.written), self._refused(error)
+        return list(ids), Answer(Status.OK, NO_ID, None, *self._effort())
 
     def read(self, timeout: int | None) -> Answer:
         try:
