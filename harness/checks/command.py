@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from harness.checks.judgement import BUDGET_S, Judgement, judge
+from harness.checks.specifications import SPECIFICATIONS, SpecificationError, find
 from harness.history import HistoryError
-from harness.verdict import Verdict
+from harness.verdict import Outcome
 
-if TYPE_CHECKING:
-    from harness.history import History
+__all__ = ["command", "exit_code"]
 
-__all__ = ["command", "judge"]
-
-_FIFO = "fifo"
-_BUDGET_S = 60.0
+_Task = tuple[str, str | None, float, bool]
+EXIT_USAGE = 2
+_PRECEDENCE = (Outcome.FAIL.exit_code, EXIT_USAGE, Outcome.INCONCLUSIVE.exit_code, Outcome.PASS.exit_code)
 
 
 @click.command("check")
@@ -33,7 +37,7 @@ _BUDGET_S = 60.0
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
-    default=_BUDGET_S,
+    default=BUDGET_S,
     show_default=True,
     metavar="S",
     help="Seconds per file for the general search; afterwards it is inconclusive.",
@@ -59,99 +63,91 @@ def command(
 ) -> int:
     """Judge recorded histories: JSON Lines, .npz, Jepsen's .edn or .log, each also with .gz; '-' is standard input.
 
-    A file that was not understood is an error, never a verdict.
+    A file that was not understood is an error, never a verdict. The exit code is 1 if any file holds a violation, else
+    2 if any was not understood, else 4 if any was not decided, else 0.
     """
-    from harness.checks.specifications import SPECIFICATIONS, SpecificationError, find
-
     if specification == "?":
         for name, known in SPECIFICATIONS.items():
             click.echo(f"{name:18} {(known.__doc__ or '').strip().splitlines()[0]}")
         return 0
     if not files:
         raise click.UsageError("no FILE; give histories, or '-' for standard input")
-    try:
-        if specification is not None:
+    if specification is not None:
+        try:
             find(specification)
-        tasks = [(file, specification, budget, drained) for file in files]
-        if len(files) > 1 and jobs > 1:
-            with ProcessPoolExecutor(min(jobs, len(files)), get_context("spawn")) as pool:
-                judged = list(pool.map(_judge, *zip(*tasks, strict=True)))
-        else:
-            judged = [_judge(*task) for task in tasks]
+        except SpecificationError as error:
+            raise click.UsageError(str(error)) from error
+    judgements = _judge_all([(file, specification, budget, drained) for file in files], jobs)
+    return _tell(judgements, json_file)
+
+
+def _judge_all(tasks: list[_Task], jobs: int) -> list[Judgement]:
+    """Judge every file, several at a time; one that is not understood does not keep the others from their verdicts."""
+    if len(tasks) == 1 or jobs == 1:
+        return [_judge_one(task) for task in tasks]
+    judgements: dict[int, Judgement] = {}
+    with ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn")) as pool:
+        pending = [pool.submit(_judge_one, task) for task in tasks]
+        for index, future in enumerate(pending):
+            with suppress(BrokenProcessPool):
+                judgements[index] = future.result()
+    # one process that was killed breaks the pool for all: what it left is judged in a process of its own each
+    for index, task in enumerate(tasks):
+        if index not in judgements:
+            with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+                try:
+                    judgements[index] = alone.submit(_judge_one, task).result()
+                except BrokenProcessPool:
+                    error = f"{task[0]}: the process that judged it was killed; is there memory enough?"
+                    judgements[index] = Judgement(task[0], error=error)
+    return [judgements[index] for index in range(len(tasks))]
+
+
+def _judge_one(task: _Task) -> Judgement:
+    file, specification, budget, drained = task
+    try:
+        judgement = judge(file, specification, budget=budget, drained=drained)
     except (HistoryError, SpecificationError) as error:
-        raise click.UsageError(str(error)) from error
-    return _tell(dict(zip(files, judged, strict=True)), json_file)
+        return Judgement(file, error=str(error))
+    # the operations stay in the process that read them
+    return replace(judgement, history=None)
 
 
-Judged = tuple[list[Verdict], dict[int, str]]
-
-
-def _judge(file: str, specification: str | None, budget: float, drained: bool) -> Judged:
-    return judge(file, specification, budget=budget, drained=drained)
-
-
-def judge(file: str, specification: str | None = None, *, budget: float = _BUDGET_S, drained: bool = False) -> Judged:
-    """The verdicts about one file, and the operations of their witnesses as text.
-
-    Raises:
-        HistoryError: the file was not understood. SpecificationError: there is no such specification.
-    """
-    from harness.checks.specifications import find
-    from harness.checks.wgl import check_specification
-    from harness.exchange import history_of, load_history, load_recording
-
-    if Path(file).name.removesuffix(".gz").endswith(".npz") and specification in (None, _FIFO):
-        return _judge_fifo(load_history(file), drained)
-    recording = load_recording(file)
-    named = specification or str(recording.header.get("spec") or _FIFO)
-    if named == _FIFO:
-        return _judge_fifo(history_of(recording), drained)
-    verdict = check_specification(recording, find(named), budget=budget)
-    rows = verdict.witness.operations if verdict.witness is not None else ()
-    return [verdict], {row: f"line {recording.calls[row].line}: {recording.calls[row]}" for row in rows}
-
-
-def _judge_fifo(history: History, drained: bool) -> Judged:
-    """What can be judged of a channel whose configuration nobody knows: not its retry policy, nor its progress."""
-    from harness.checks import check_fifo, check_integrity, check_timeliness
-    from harness.checks.model import model_of
-
-    model = model_of(history)
-    verdicts = [check_integrity(history, drained=drained, model=model), check_fifo(history, model)]
-    timed = check_timeliness(history, slice_ns=None)
-    # a history without time-outs says nothing of them, and is not inconclusive for that
-    verdicts += [timed] if sum(timed.assertions.values()) else []
-    rows = {row for verdict in verdicts if verdict.witness is not None for row in verdict.witness.operations}
-    return verdicts, {row: history.describe(row) for row in sorted(rows)}
-
-
-def _tell(judged: dict[str, Judged], json_file: Path | None) -> int:
-    every = [verdict for verdicts, _ in judged.values() for verdict in verdicts]
+def _tell(judgements: list[Judgement], json_file: Path | None) -> int:
     to_stdout = json_file is not None and str(json_file) == "-"
-    for file, (verdicts, operations) in judged.items():
-        outcome, reason = Verdict.overall(verdicts)
-        click.echo(f"{outcome.value.upper():12} {file}  {reason}", err=to_stdout)
-        for verdict in verdicts:
+    for judgement in judgements:
+        if judgement.error:
+            click.echo(f"channel-harness check: {judgement.error}", err=True)
+            continue
+        outcome, reason = judgement.outcome
+        click.echo(f"{outcome.value.upper():12} {judgement.file}  {reason}", err=to_stdout)
+        for verdict in judgement.verdicts:
             click.echo(f"  {verdict}", err=to_stdout)
             for row in verdict.witness.operations if verdict.witness is not None else ():
-                click.echo(f"    {operations[row]}", err=to_stdout)
+                click.echo(f"    {judgement.operations[row]}", err=to_stdout)
     if json_file is not None:
-        text = json.dumps({"check": 1, "files": [_as_json(file, found) for file, found in judged.items()]}, indent=1)
+        text = json.dumps({"check": 1, "files": [_as_json(judgement) for judgement in judgements]}, indent=1)
         if to_stdout:
             click.echo(text)
         else:
             json_file.write_text(text + "\n", encoding="utf-8")
-    outcome, _ = Verdict.overall(every)
-    return outcome.exit_code
+    return exit_code(judgements)
 
 
-def _as_json(file: str, judged: Judged) -> dict[str, Any]:
-    verdicts, operations = judged
-    outcome, reason = Verdict.overall(verdicts)
+def exit_code(judgements: Iterable[Judgement]) -> int:
+    """A violation outweighs a file that was not understood, and that one a file that was not decided."""
+    found = {EXIT_USAGE if judgement.error else judgement.outcome[0].exit_code for judgement in judgements}
+    return next(code for code in _PRECEDENCE if code in found)
+
+
+def _as_json(judgement: Judgement) -> dict[str, Any]:
+    if judgement.error:
+        return {"file": judgement.file, "outcome": "error", "reason": judgement.error, "verdicts": [], "operations": {}}
+    outcome, reason = judgement.outcome
     return {
-        "file": file,
+        "file": judgement.file,
         "outcome": outcome.value,
         "reason": reason,
-        "verdicts": [verdict.to_json() for verdict in verdicts],
-        "operations": {str(row): text for row, text in operations.items()},
+        "verdicts": [verdict.to_json() for verdict in judgement.verdicts],
+        "operations": {str(row): text for row, text in judgement.operations.items()},
     }

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from harness.exchange.calls import Call, Recording
-from harness.executors.resolve import resolve_skips
 from harness.history import INTACT, OPERATION_RECORD, History, HistoryError
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
+from harness.resolve import resolve_skips
 
 __all__ = ["events_of", "history_of"]
 

@@ -23,10 +23,10 @@ from harness.executors.execution import (
     Unfinished,
     has_ended,
 )
-from harness.executors.resolve import resolve_skips
 from harness.history import INTACT, OPERATION_RECORD, PENDING_RETURN, History
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 from harness.program import Program, ProgramError
+from harness.resolve import resolve_skips
 from harness.systems.base import Endpoint, Setup
 from harness.worker.recorder import Asked, Recorder
 

@@ -92,6 +92,26 @@ def test_what_is_not_understood_gets_one_line_and_no_verdict(
     assert not told.out
 
 
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        (["absent.jsonl", "good.jsonl"], 2),
+        (["absent.jsonl", "nothing.jsonl"], 2),
+        (["good.jsonl", "absent.jsonl", "bad.jsonl"], 1),
+        (["nothing.jsonl", "good.jsonl"], 4),
+    ],
+)
+def test_a_file_that_is_not_understood_hides_no_verdict(
+    files: list[str], code: int, jobs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["check", *files, "--jobs", jobs]) == code
+    told = capsys.readouterr()
+    for file in files:
+        assert file in (told.err if file == "absent.jsonl" else told.out)
+
+
 def test_json(folder: Path) -> None:
     assert cli.main(["check", "good.jsonl", "bad.jsonl", "--json", "out.json"]) == 1
     written = json.loads((folder / "out.json").read_text())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.executors.resolve import UNKNOWN_VALUE, resolve_skips
+from harness.resolve import UNKNOWN_VALUE, resolve_skips
 from harness.history import History, operation_record
 from harness.operation import Kind, Status
 

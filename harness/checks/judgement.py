@@ -1,0 +1,84 @@
+"""One recorded history, judged by everything that applies to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.history import History
+from harness.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from harness.exchange import Recording
+
+__all__ = ["BUDGET_S", "FIFO", "Judgement", "judge"]
+
+FIFO = "fifo"
+BUDGET_S = 60.0
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was found about one file.
+
+    Attributes:
+        file: its name. specification: what it was judged as. verdicts: one a property.
+        operations: the operations of the witnesses as text, by row.
+        error: why the file was not understood; then there are no verdicts.
+        history: the operations that the rows of the verdicts number: a History of a queue, a Recording of anything
+            else; None after a judgement has crossed a process, or if the file was not understood.
+    """
+
+    file: str
+    specification: str = FIFO
+    verdicts: tuple[Verdict, ...] = ()
+    operations: dict[int, str] = field(default_factory=dict)
+    error: str = ""
+    history: History | Recording | None = None
+
+    @property
+    def outcome(self) -> tuple[Outcome, str]:
+        """The outcome of all verdicts, and why."""
+        return Verdict.overall(self.verdicts)
+
+
+def judge(file: str, specification: str | None = None, *, budget: float = BUDGET_S, drained: bool = False) -> Judgement:
+    """Judge one file.
+
+    Args:
+        file: its name; ``-`` is standard input. specification: as `find` takes it; None: what the file says, or a FIFO.
+        budget: seconds for the general search. drained: nothing was inside at the end.
+
+    Raises:
+        HistoryError: the file was not understood. SpecificationError: there is no such specification.
+    """
+    from harness.checks.specifications import find
+    from harness.checks.wgl import check_specification
+    from harness.exchange import history_of, load_history, load_recording
+
+    if Path(file).name.removesuffix(".gz").endswith(".npz") and specification in (None, FIFO):
+        return _judge_fifo(file, load_history(file), drained)
+    recording = load_recording(file)
+    named = specification or str(recording.header.get("spec") or FIFO)
+    if named == FIFO:
+        return _judge_fifo(file, history_of(recording), drained)
+    verdict = check_specification(recording, find(named), budget=budget)
+    rows = verdict.witness.operations if verdict.witness is not None else ()
+    operations = {row: f"line {recording.calls[row].line}: {recording.calls[row]}" for row in rows}
+    return Judgement(file, named, (verdict,), operations, history=recording)
+
+
+def _judge_fifo(file: str, history: History, drained: bool) -> Judgement:
+    """What can be judged of a channel whose configuration nobody knows: not its retry policy, nor its progress."""
+    from harness.checks import check_fifo, check_integrity, check_timeliness
+    from harness.checks.model import model_of
+
+    model = model_of(history)
+    verdicts = [check_integrity(history, drained=drained, model=model), check_fifo(history, model)]
+    timed = check_timeliness(history, slice_ns=None)
+    # a history without time-outs says nothing of them, and is not inconclusive for that
+    verdicts += [timed] if sum(timed.assertions.values()) else []
+    rows = {row for verdict in verdicts if verdict.witness is not None for row in verdict.witness.operations}
+    operations = {row: history.describe(row) for row in sorted(rows)}
+    return Judgement(file, FIFO, tuple(verdicts), operations, history=history)
