@@ -16,6 +16,7 @@
 
 #include "examples/vyukov_queue.hpp"
 #include "harness/native/explorer/atomic.hpp"
+#include "harness/native/explorer/bind_minimise.hpp"
 #include "harness/native/explorer/describe.hpp"
 #include "harness/native/explorer/exhaustive.hpp"
 #include "harness/native/explorer/litmus.hpp"
@@ -399,4 +400,5 @@ NB_MODULE(_explorer, module) {
         },
         "subject"_a, "schedule"_a, "model"_a = "rc11",
         "One execution again: its graph, and its failure if it has one.");
+    bind_minimise(module);
 }

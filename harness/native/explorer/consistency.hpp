@@ -92,11 +92,14 @@ inline int coherence_floor(const Graph& graph, const View& known, Location locat
 }
 
 // Two accesses of a location, one of them a write and one of them plain, that happens-before does not order.
+inline bool races(const Graph& graph, EventId id, const View& known, bool writes, bool plain) {
+    const Event& event = graph[id];
+    return (writes || event.is_write()) && (plain || event.order == Order::plain) && !known.contains(id);
+}
 inline EventId race_of(const Graph& graph, const View& known, Location location, bool writes, bool plain) {
     if (location >= graph.locations()) return initial_store;
     for (const EventId id : graph.accesses(location)) {
-        const Event& event = graph[id];
-        if ((writes || event.is_write()) && (plain || event.order == Order::plain) && !known.contains(id)) return id;
+        if (races(graph, id, known, writes, plain)) return id;
     }
     return initial_store;
 }

@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "walk.hpp"
+#include "linearization.hpp"
 
 namespace explorer {
 
@@ -100,51 +100,9 @@ inline std::vector<Step> decode(std::string_view text, std::string_view program)
 }
 
 // The steps that lead to a failure: those that build its graph, and the access that failed if it is not in the graph.
-std::vector<Step> linearize(const Graph& graph, int workers);
 inline std::vector<Step> steps_to(const Graph& graph, int workers, const Failure& failure) {
-    std::vector<Step> steps = linearize(graph, workers);
+    std::vector<Step> steps = Linearization(graph, workers, Linearization::all_of(graph, workers)).any();
     if (failure.fault == Fault::race) steps.push_back({failure.worker, 0});
-    return steps;
-}
-
-// The steps that build a given graph: few context switches, since each worker goes on for as long as what it reads from
-// is there.
-inline std::vector<Step> linearize(const Graph& graph, int workers) {
-    std::vector<Step> steps;
-    View added;
-    int worker = 0;
-    const auto next = [&](int of) {
-        return EventId{static_cast<std::int16_t>(of), added.seen[static_cast<unsigned>(of)]};
-    };
-    const auto ready = [&](int of) {
-        const EventId id = next(of);
-        return id.index < graph.size(of) && (!graph[id].is_read() || added.contains(graph[id].source));
-    };
-    const auto newer = [&](Location location, int position) {
-        int count = 0;
-        for (const EventId store : graph.stores(location))
-            count += added.contains(store) && graph.position(store) > position;
-        return count;
-    };
-    for (std::size_t left = graph.order().size(); left > 0;) {
-        for (int tried = 0; tried < workers && !ready(worker); ++tried) worker = (worker + 1) % workers;
-        while (ready(worker)) {
-            const EventId id = next(worker);
-            const Event& event = graph[id];
-            int choice = 0;
-            if (event.is_read()) {
-                choice = newer(event.location, graph.position(event.source));
-                if (event.weak) choice = choice * 2 + event.spurious;
-            } else if (event.is_write() && event.placed) {
-                choice = newer(event.location, event.position);
-            } else if (event.kind == Kind::choice) {
-                choice = static_cast<int>(event.value);
-            }
-            added.include(id);
-            --left;
-            if (!event.exclusive) steps.push_back({worker, choice});
-        }
-    }
     return steps;
 }
 

@@ -1,0 +1,117 @@
+"""A failing schedule becomes the simplest that fails in the same way, whatever it was found with."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from harness import _explorer
+from harness.explore import subject_of
+from harness.explore.programs import CONVICTING, WITH_DEAD
+
+# mutant: program, fewest stale accesses, context switches, other choices, and steps
+MINIMA = {
+    "doubled-message": ("alone 32", 0, 1, 0, 52),
+    "dropped-message": ("alone 48", 0, 1, 0, 48),
+    "torn-payload": ("alone 48", 0, 1, 0, 56),
+    "skip-any": ("skips", 0, 3, 0, 46),
+    "silent-writer": ("sleep", 0, 2, 0, 41),
+    "overfull": ("full", 0, 2, 0, 33),
+    "no-terminator": ("alone 48", 0, 1, 0, 51),
+    "blind-removal": ("alone 48", 0, 2, 0, 56),
+    "unchecked-empty": ("alone 48", 0, 3, 0, 53),
+    "unchecked-peek": ("alone 32", 0, 2, 0, 60),
+    "early-publish": ("alone 32", 0, 2, 0, 63),
+    "lost-wakeup": ("sleep", 0, 3, 0, 43),
+    "take-owner-relaxed": ("full", 1, 2, 0, 26),
+    "give-owner-relaxed": ("full", 1, 2, 0, 26),
+    "give-owner-fence-release": ("sleep", 1, 2, 0, 43),
+    "give-owner-fence-relaxed": ("full", 1, 2, 0, 25),
+    "writer-fence-relaxed": ("alone 48", 1, 3, 0, 52),
+    "publish-relaxed": ("alone 32", 1, 1, 0, 61),
+    "load-head-reader-relaxed": ("alone 32", 1, 2, 0, 62),
+    "load-header-relaxed": ("alone 32", 1, 1, 0, 61),
+    "reader-fence-relaxed": ("alone 32", 1, 3, 0, 58),
+    "take-head-relaxed": ("reuse", 1, 4, 0, 43),
+    "load-seq-relaxed": ("two sleepers", 1, 5, 0, 57),
+    "sleeper-fence-acq-rel": ("sleep", 1, 2, 0, 45),
+    "bump-seq-relaxed": ("two sleepers", 1, 5, 0, 57),
+}
+
+
+def counted(minimal: _explorer.Minimal) -> tuple[int, int, int, int]:
+    return minimal.stale, minimal.switches, minimal.chosen, minimal.steps
+
+
+def switches_in(schedule: str) -> int:
+    return len(re.findall("[A-H]", schedule.split(":")[2])) - 1
+
+
+@pytest.mark.parametrize("mutant", MINIMA)
+def test_a_planted_bug_has_its_exact_minimum_and_it_replays(mutant: str) -> None:
+    name, *numbers = MINIMA[mutant]
+    subject = subject_of(CONVICTING[name], mutant=mutant)
+    found = _explorer.explore(subject).failures[0]
+    minimal = _explorer.minimise(subject, found.schedule)
+    assert counted(minimal) == tuple(numbers)
+    assert minimal.exact
+    assert switches_in(minimal.failure.schedule) == minimal.switches
+    steps, again = _explorer.trace(subject, minimal.failure.schedule)
+    assert again is not None
+    assert (again.fault, again.what) == (found.fault, minimal.failure.what)
+    # a step is a fence, a choice, or an access; the two halves of a read-modify-write are one
+    assert minimal.steps == sum(step.kind != "write" or not step.exclusive for step in steps)
+    assert minimal.stale == sum(step.stale > 0 for step in steps if step.kind == "read" or not step.exclusive)
+
+
+@pytest.mark.parametrize("driver", ["uniform", "pct"])
+@pytest.mark.parametrize("mutant", ["publish-relaxed", "lost-wakeup", "sleeper-fence-acq-rel", "skip-any"])
+def test_the_minimum_does_not_depend_on_what_was_found(mutant: str, driver: str) -> None:
+    name, *numbers = MINIMA[mutant]
+    subject = subject_of(CONVICTING[name], mutant=mutant)
+    found = _explorer.sample(subject, driver, seed=3, executions=100_000).failures[0]
+    assert switches_in(found.schedule) >= numbers[1]
+    assert counted(_explorer.minimise(subject, found.schedule)) == tuple(numbers)
+
+
+@pytest.mark.parametrize("mutant", ["publish-relaxed", "lost-wakeup", "sleeper-fence-acq-rel", "bump-seq-relaxed"])
+def test_without_the_budget_to_see_everything_it_is_still_made_simpler(mutant: str) -> None:
+    name, stale, switches, *_ = MINIMA[mutant]
+    subject = subject_of(CONVICTING[name], mutant=mutant)
+    found = _explorer.sample(subject, "uniform", seed=3, executions=100_000).failures[0]
+    minimal = _explorer.minimise(subject, found.schedule, executions=1)
+    assert not minimal.exact
+    assert minimal.executions < 3_000
+    assert switches_in(found.schedule) > switches + 2
+    assert switches <= minimal.switches <= switches + 2
+    assert stale <= minimal.stale <= stale + 1
+    assert _explorer.replay(subject, minimal.failure.schedule)[1] is not None
+
+
+def test_a_kill_that_was_planned_stays() -> None:
+    program, kills = WITH_DEAD["dead writer"], ((0, 10),)
+    subject = subject_of(program, mutant="trusting-recovery", kills=kills)
+    found = _explorer.explore(subject).failures[0]
+    minimal = _explorer.minimise(subject, found.schedule)
+    assert (minimal.stale, minimal.exact) == (0, True)
+    # the victim, then the survivor: and it chose to ask whether the owner lives
+    assert (minimal.switches, minimal.chosen) == (1, 1)
+
+
+def test_a_race_needs_only_what_comes_before_it() -> None:
+    """The queue's first push and pop race; whatever else the other workers did is left out."""
+    subject = _explorer.vyukov_queue(3, 2, "push_store")
+    found = _explorer.explore(subject).failures[0]
+    minimal = _explorer.minimise(subject, found.schedule)
+    assert found.fault == minimal.failure.fault == "race"
+    assert (minimal.stale, minimal.switches) == (0, 1)
+    assert minimal.steps < 12
+
+
+def test_what_does_not_fail_is_refused() -> None:
+    subject = subject_of(CONVICTING["sleep"])
+    with pytest.raises(ValueError, match="does not fail"):
+        _explorer.minimise(subject, f"explore1:{subject.fingerprint}:")
+    with pytest.raises(ValueError, match="belongs to program"):
+        _explorer.minimise(subject, "explore1:00000000:A")
