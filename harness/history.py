@@ -129,14 +129,20 @@ class History:
     def describe(self, index: int) -> str:
         """One operation as a line for a person: times relative to the start of the history."""
         row = self.operations[index]
-        kind, status = Kind(int(row["kind"])), Status(int(row["status"]))
         start = int(self.operations["invoked"].min())
         returned = int(row["returned"])
         until = "never" if returned == PENDING_RETURN else f"{returned - start:,}"
-        parts = [f"#{index} worker {int(row['worker'])}", kind.name.lower()]
+        kind = Kind(int(row["kind"])).name.lower()
+        told = f"#{index} worker {int(row['worker'])} {kind} {self.told(index)}"
+        return f"{told}  [{int(row['invoked']) - start:,} .. {until}] ns"
+
+    def told(self, index: int) -> str:
+        """With what an operation was called, and what came of it."""
+        row = self.operations[index]
+        kind, status = Kind(int(row["kind"])), Status(int(row["status"]))
+        parts = []
         if status is Status.OK or kind.writes:
-            value = int(row["value"])
-            parts.append(f"message {message_writer(value)}:{message_number(value)}")
+            parts.append(f"message {self.message(int(row['value']))}")
         if kind is Kind.SKIP:
             parts.append(f"target {int(row['target'])}")
         if int(row["timeout"]) != NO_TIMEOUT:
@@ -144,7 +150,14 @@ class History:
         parts.append(f"-> {status.name}")
         if int(row["id"]) != NO_ID:
             parts.append(f"id {int(row['id'])}")
-        return f"{' '.join(parts)}  [{int(row['invoked']) - start:,} .. {until}] ns"
+        return " ".join(parts)
+
+    def message(self, value: int) -> str:
+        """The name of a message: the one it had where the history came from, else writer:number."""
+        names = self.info.get("messages")
+        if names is not None and value < len(names):
+            return str(names[value])
+        return f"{message_writer(value)}:{message_number(value)}"
 
     def __str__(self) -> str:
         shown = [self.describe(index) for index in range(min(len(self), 40))]

@@ -13,7 +13,17 @@ from typing import Any
 
 from harness.verdict import Outcome, Verdict
 
-__all__ = ["Failure", "LatencySummary", "Metrics", "RecordError", "RunRecord"]
+__all__ = [
+    "Failure",
+    "Interleaving",
+    "LatencySummary",
+    "Metrics",
+    "RecordError",
+    "RunRecord",
+    "Step",
+    "Timeline",
+    "TimelineCall",
+]
 
 VERSION = 1
 
@@ -101,6 +111,103 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class TimelineCall:
+    """One call as a timeline shows it; the messages of a batch are one call.
+
+    Attributes:
+        rows: of the history; more than one for a batch.
+        worker: who called; kind: what; told: with what, and what came of it.
+        outcome: ``"ok"``, ``"fail"`` (no effect) or ``"pending"`` (never returned).
+        invoked, returned: in units of the timeline's clock since the history began; None if it never returned.
+        near: its place when the calls are sorted by their distance from the witness, from 0.
+        rank: its place in a linearization, from 1; None if it is in none that is known.
+        point: an instant at which that linearization may have it, or None.
+    """
+
+    rows: tuple[int, ...]
+    worker: str
+    kind: str
+    told: str
+    outcome: str
+    invoked: int
+    returned: int | None
+    near: int
+    rank: int | None = None
+    point: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "rows": list(self.rows)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TimelineCall:
+        return cls(**{**data, "rows": tuple(data["rows"])})
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The part of a history around its witness.
+
+    Attributes:
+        calls: in order of invocation; as many as a record bears.
+        total: calls of the whole history.
+        clock: ``"ns"``, or ``"order"`` where the history tells only what came before what.
+        witness: rows that prove a violation, in the order in which they should be read.
+        prefix: how much of the history is linearizable, and how that was decided; empty where nobody asked.
+        stuck: row of the operation that the longest linearizable prefix cannot be continued with.
+    """
+
+    calls: tuple[TimelineCall, ...]
+    total: int
+    clock: str = "ns"
+    witness: tuple[int, ...] = ()
+    prefix: str = ""
+    stuck: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "calls": [call.to_json() for call in self.calls], "witness": list(self.witness)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Timeline:
+        calls = tuple(TimelineCall.from_json(call) for call in data["calls"])
+        return cls(**{**data, "calls": calls, "witness": tuple(data["witness"])})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of an interleaving.
+
+    Attributes:
+        worker: number of the worker. access: what it did to which location, in the explorer's words.
+        stale: how many newer stores there were than the one that was read; 0: none.
+        note: ``"killed"`` where the worker is killed, the words of the fault where it is found; else empty.
+        file, line: of the source; empty and 0 where there is none. code: that line of it, or empty.
+    """
+
+    worker: int
+    access: str
+    stale: int = 0
+    note: str = ""
+    file: str = ""
+    line: int = 0
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Interleaving:
+    """An execution of the explorer: the steps of all workers, in the order of the schedule."""
+
+    workers: int
+    steps: tuple[Step, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"workers": self.workers, "steps": [dict(step.__dict__) for step in self.steps]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Interleaving:
+        return cls(data["workers"], tuple(Step(**step) for step in data["steps"]))
+
+
+@dataclass(frozen=True)
 class Failure:
     """One violation, ready to be shown.
 
@@ -110,6 +217,7 @@ class Failure:
         operations: the witness, one line of text each (``History.describe``).
         command: reproduces it; reproduced: how often it did before it was printed, e.g. ``"5/5"``.
         exit: a dead child's exit signal or code, or empty; last_words: the end of its standard error.
+        timeline: the history around the witness. interleaving: the execution that the explorer found.
     """
 
     property: str
@@ -120,13 +228,28 @@ class Failure:
     reproduced: str = ""
     exit: str = ""
     last_words: str = ""
+    timeline: Timeline | None = None
+    interleaving: Interleaving | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.__dict__, "operations": list(self.operations)}
+        return {
+            **self.__dict__,
+            "operations": list(self.operations),
+            "timeline": None if self.timeline is None else self.timeline.to_json(),
+            "interleaving": None if self.interleaving is None else self.interleaving.to_json(),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Failure:
-        return cls(**{**data, "operations": tuple(data["operations"])})
+        timeline, interleaving = data["timeline"], data["interleaving"]
+        return cls(
+            **{
+                **data,
+                "operations": tuple(data["operations"]),
+                "timeline": None if timeline is None else Timeline.from_json(timeline),
+                "interleaving": None if interleaving is None else Interleaving.from_json(interleaving),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -144,6 +267,7 @@ class RunRecord:
         started: ISO 8601 UTC; duration: s, everything included.
         environment: CPU, kernel, packages, ... (``harness.environment``); command: line that ran it.
         details: what a later kind of run adds; JSON types only.
+        sample: a part of the history of a run that passed, to look at.
     """
 
     kind: str
@@ -164,6 +288,7 @@ class RunRecord:
     environment: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    sample: Timeline | None = None
 
     @property
     def assertions(self) -> dict[str, int]:
@@ -195,6 +320,7 @@ class RunRecord:
             "environment": dict(self.environment),
             "command": self.command,
             "details": dict(self.details),
+            "sample": None if self.sample is None else self.sample.to_json(),
         }
 
     @classmethod
@@ -226,6 +352,7 @@ class RunRecord:
                 environment=data["environment"],
                 command=data["command"],
                 details=data["details"],
+                sample=None if data["sample"] is None else Timeline.from_json(data["sample"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RecordError(f"malformed run record: {error!r}") from error

@@ -21,9 +21,10 @@ from harness.history import History
 from harness.metrics import compute_metrics
 from harness.operation import Kind, message_value
 from harness.program import Program, operations
-from harness.record import Failure, RunRecord
+from harness.record import Failure, RunRecord, Timeline
 from harness.scenario import Parameters, Scenario
 from harness.systems.channel import ChannelSystem
+from harness.timeline import timeline_of
 from harness.verdict import Outcome, Verdict, Witness
 
 __all__ = ["EXECUTORS", "MODES", "Cell", "StressResult", "convict", "stress"]
@@ -230,6 +231,7 @@ def _failures(
     # running the program again does not kill a worker again
     again, tries = _reproduce(program, cell, {verdict.property for verdict in failed} - {"workers"})
     died = [death for death in execution.dead if not death.planned]
+    timelines = _timelines(execution, failed)
     return tuple(
         Failure(
             property=verdict.property,
@@ -242,9 +244,24 @@ def _failures(
             reproduced=f"{again.get(verdict.property, 0)}/{tries}" if tries else "not tried",
             exit=", ".join(f"worker {death.worker}: {death.exit}" for death in died),
             last_words="\n".join(death.last_words for death in died if death.last_words),
+            timeline=timeline,
         )
-        for verdict in failed
+        for verdict, timeline in zip(failed, timelines, strict=True)
     )
+
+
+def _timelines(execution: Execution, failed: list[Verdict]) -> list[Timeline | None]:
+    """Of each failed verdict that has a witness; those that have the same share the first one's."""
+    out_of_order = any(verdict.property == "fifo" for verdict in failed)
+    drawn: set[tuple[int, ...]] = set()
+    timelines: list[Timeline | None] = []
+    for verdict in failed:
+        rows = () if verdict.witness is None else verdict.witness.operations
+        timelines.append(
+            timeline_of(execution.history, rows, broken=out_of_order) if rows and rows not in drawn else None
+        )
+        drawn.add(rows)
+    return timelines
 
 
 def _reproduce(program: Program, cell: Cell, properties: set[str]) -> tuple[dict[str, int], int]:

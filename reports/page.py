@@ -9,17 +9,18 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from harness.record import Failure, RunRecord
+from harness.record import Failure, RunRecord, Timeline
 from harness.verdict import Outcome
 from reports.plots import Plot, performance
 from reports.results import assertions, label, overall
 from reports.sections import Section, sections
+from reports.timeline import Drawing, draw
 
 __all__ = ["MOST_BYTES", "render"]
 
@@ -40,13 +41,16 @@ class _Limits:
     witness: int
     rows: int
     text: int
+    calls: int
 
 
 _LIMITS = (
-    _Limits(runs=200, failures=50, witness=60, rows=500, text=4_000),
-    _Limits(runs=200, failures=50, witness=20, rows=200, text=400),
-    _Limits(runs=50, failures=10, witness=10, rows=50, text=200),
+    _Limits(runs=200, failures=50, witness=60, rows=500, text=4_000, calls=2_000),
+    _Limits(runs=200, failures=50, witness=20, rows=200, text=400, calls=1_000),
+    _Limits(runs=50, failures=10, witness=10, rows=50, text=200, calls=500),
 )
+_FEWEST_CALLS = 40
+_MOST_SAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -95,10 +99,17 @@ class _Shown:
     failure: Failure
     anchor: str
     limits: _Limits
+    timeline: Drawing | None = None
 
     @property
-    def operations(self) -> Sequence[str]:
-        return self.failure.operations[: self.limits.witness]
+    def operations(self) -> list[tuple[str, str]]:
+        """The witness, each line with a link to its place in the timeline, or an empty one."""
+        shown = self.failure.operations[: self.limits.witness]
+        links = [""] * len(shown)
+        if self.timeline is not None and self.failure.timeline is not None:
+            found = [self.timeline.links.get(row, "") for row in self.failure.timeline.witness]
+            links = (found + links)[: len(shown)]
+        return list(zip(shown, links, strict=True))
 
     @property
     def hidden(self) -> int:
@@ -127,13 +138,18 @@ def render(records: Sequence[RunRecord]) -> str:
 
 def _render(records: Sequence[RunRecord], plots: list[Plot], made: list[Section], limits: _Limits) -> str:
     outcome, reason = overall(records)
-    style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, *scripts = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "timeline.js"))
+    script = "".join(scripts)
     runs = [_Run(record, f"run-{number}") for number, record in enumerate(records)]
     failures = [
         _Shown(run, failure, f"failure-{run.anchor[4:]}-{number}", limits)
         for run in runs
         for number, failure in enumerate(run.record.failures)
     ][: limits.failures]
+    samples = [(run, run.record.sample) for run in runs if run.record.sample is not None][:_MOST_SAMPLES]
+    wanted = [failure.failure.timeline for failure in failures] + [sample for _, sample in samples]
+    drawings = _draw(wanted, limits)
+    failures = [replace(failure, timeline=drawing) for failure, drawing in zip(failures, drawings, strict=False)]
     # what did not pass is never cut away by what did; nor is a run that a failure points to
     named = {failure.run.anchor for failure in failures}
     first = sorted(runs, key=lambda run: (run.anchor not in named, run.record.outcome is Outcome.PASS))[: limits.runs]
@@ -155,6 +171,7 @@ def _render(records: Sequence[RunRecord], plots: list[Plot], made: list[Section]
         failures=failures,
         failures_hidden=sum(len(record.failures) for record in records) - len(failures),
         assertions=sorted(assertions(records).items()),
+        samples=[(run, drawing) for (run, _), drawing in zip(samples, drawings[len(failures) :], strict=True)],
         plots=plots,
         sections=made,
         environment=_environment_table(records),
@@ -164,6 +181,17 @@ def _render(records: Sequence[RunRecord], plots: list[Plot], made: list[Section]
         operations=sum(record.metrics.operations for record in records if record.metrics),
         commands=list(dict.fromkeys(record.command for record in records if record.command))[:20],
     )
+
+
+def _draw(timelines: Sequence[Timeline | None], limits: _Limits) -> list[Drawing | None]:
+    """They share the calls that a page bears; the first that is drawn is the one that bare links mean."""
+    count = sum(timeline is not None for timeline in timelines)
+    most = max(limits.calls // max(count, 1), _FEWEST_CALLS)
+    drawn: list[Drawing | None] = []
+    for timeline in timelines:
+        number = sum(drawing is not None for drawing in drawn) + 1
+        drawn.append(None if timeline is None else draw(timeline, f"timeline-{number}", most, first=number == 1))
+    return drawn
 
 
 def _environment(limits: _Limits) -> jinja2.Environment:

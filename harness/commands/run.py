@@ -99,7 +99,7 @@ def command(scenario: tuple[str, ...], **options: Any) -> int:
     except (ExecutorError, OSError) as error:
         click.echo(f"channel-harness run: {error}", err=True)
         return EXIT_ENVIRONMENT
-    return _finish([result.record for result in results], options)
+    return _finish(_with_sample(results), options)
 
 
 def _scenarios(names: tuple[str, ...]) -> list[Scenario]:
@@ -181,6 +181,21 @@ def _run(cells: list[tuple[Scenario, Parameters, str, str]], options: dict[str, 
             if options["history"] is not None:
                 _write_history(result, options["history"], several=len(cells) > 1)
     return results
+
+
+def _with_sample(results: list[StressResult]) -> list[RunRecord]:
+    """The records; the first that passed has a part of its history to look at."""
+    from dataclasses import replace
+
+    from harness.timeline import SAMPLE_CALLS, timeline_of
+    from harness.verdict import Outcome
+
+    records = [result.record for result in results]
+    for number, result in enumerate(results):
+        if result.record.outcome is Outcome.PASS:
+            records[number] = replace(result.record, sample=timeline_of(result.history, most=SAMPLE_CALLS))
+            break
+    return records
 
 
 def _summary(record: RunRecord) -> str:

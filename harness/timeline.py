@@ -1,0 +1,128 @@
+"""From a history to a record's timeline: the calls around the witness, and what is known of their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.checks.prefix import Break, find_break, find_order
+from harness.history import PENDING_RETURN, History
+from harness.operation import Kind, Status
+from harness.record import Timeline, TimelineCall
+
+__all__ = ["MOST_CALLS", "SAMPLE_CALLS", "nearest", "timeline_of"]
+
+MOST_CALLS = 5_000
+"""So many calls of a history are kept in a record."""
+SAMPLE_CALLS = 300
+"""Of one that passed."""
+
+_MOST_ORDERED = 3_000
+_PREFIX_BUDGET_S = 10.0
+_ORDER_BUDGET_S = 1.0
+
+Ints = npt.NDArray[np.int64]
+
+
+def timeline_of(
+    history: History, witness: Sequence[int] = (), *, most: int = MOST_CALLS, broken: bool = True
+) -> Timeline:
+    """The calls of a channel's history around the witness; without one, around the call that retried most.
+
+    Args:
+        history: whose. witness: rows that prove a violation. most: calls. broken: is it the order that is violated, so
+            that the history has a longest linearizable prefix?
+    """
+    rows = history.operations
+    if not len(rows):
+        return Timeline((), 0)
+    witness = tuple(witness)
+    call_of, first = _calls(rows)
+    stop = find_break(history, witness, budget=_PREFIX_BUDGET_S) if witness and broken else None
+    around = [*witness, *([stop.row] if stop else [])] or [int(np.argmax(rows["retries"]))]
+    kept = nearest(rows["invoked"][first], rows["returned"][first], np.unique(call_of[around]), most)
+    members = np.flatnonzero(np.isin(call_of, kept[:_MOST_ORDERED]))
+    # no order explains what cannot be explained
+    order = (
+        find_order(history, members, until=stop.at - 1 if stop else None, budget=_ORDER_BUDGET_S)
+        if stop or not witness
+        else {}
+    )
+    start = int(rows["invoked"].min())
+    by_call: dict[int, list[int]] = {}
+    for row in np.flatnonzero(np.isin(call_of, kept)).tolist():
+        by_call.setdefault(int(call_of[row]), []).append(row)
+    calls = [_call(history, by_call[number], near, start, order) for near, number in enumerate(kept.tolist())]
+    calls.sort(key=lambda call: (call.invoked, call.rows))
+    return Timeline(tuple(calls), len(first), "ns", witness, _prefix_in_words(stop, order), stop.row if stop else None)
+
+
+def nearest(invoked: Ints, returned: Ints, wanted: Ints, most: int) -> Ints:
+    """Calls by their distance from the wanted ones, counted in calls; those under way at a wanted one's ends first.
+
+    Args:
+        invoked, returned: ns, by call. wanted: numbers of calls. most: how many.
+    """
+    position = np.empty(len(invoked), np.int64)
+    position[np.argsort(invoked, kind="stable")] = np.arange(len(invoked))
+    distance = np.full(len(invoked), len(invoked), np.int64)
+    for number in wanted.tolist():
+        np.minimum(distance, np.abs(position - position[number]), out=distance)
+        for instant in (invoked[number], min(returned[number], invoked.max())):
+            under_way = (invoked <= instant) & (returned >= instant)
+            distance[under_way] = np.minimum(distance[under_way], 1)
+    distance[wanted] = 0
+    return np.lexsort((position, distance))[:most]
+
+
+def _calls(rows: npt.NDArray[np.void]) -> tuple[Ints, Ints]:
+    """By row the number of its call, and by call its first row: the messages of one batch are one call."""
+    number = np.arange(len(rows))
+    batched = np.flatnonzero(rows["batch"] > 0)
+    if len(batched):
+        key = rows["worker"][batched].astype(np.int64) << 32 | rows["batch"][batched].astype(np.int64)
+        _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+        number[batched] = batched[first][inverse]
+    first_rows, call_of = np.unique(number, return_inverse=True)
+    return call_of.astype(np.int64), first_rows.astype(np.int64)
+
+
+def _call(
+    history: History, rows: Sequence[int], near: int, start: int, order: Mapping[int, tuple[int, int]]
+) -> TimelineCall:
+    first, last = history.operations[rows[0]], history.operations[rows[-1]]
+    told = history.told(rows[0])
+    if len(rows) > 1:
+        told = f"{len(rows):,} in one call: {told} ... {history.told(rows[-1])}"
+    pending = int(first["status"]) == Status.PENDING.value or int(first["returned"]) == PENDING_RETURN
+    # a batch has had all its effect when its last message has
+    rank, point = order.get(max(rows, key=lambda row: order.get(row, (0, 0))), (None, None))
+    return TimelineCall(
+        rows=tuple(rows),
+        worker=str(_worker(history, int(first["worker"]))),
+        kind=Kind(int(first["kind"])).name.lower(),
+        told=told,
+        outcome="pending" if pending else "ok" if int(last["status"]) == Status.OK.value else "fail",
+        invoked=int(first["invoked"]) - start,
+        returned=None if pending else int(first["returned"]) - start,
+        near=near,
+        rank=rank,
+        point=None if point is None else point - start,
+    )
+
+
+def _worker(history: History, number: int) -> str:
+    names = history.info.get("workers")
+    return str(names[number]) if names is not None and number < len(names) else str(number)
+
+
+def _prefix_in_words(stop: Break | None, order: Mapping[int, tuple[int, int]]) -> str:
+    shown = f"; the marks are the earliest instants of one order that explains {len(order):,} of them" if order else ""
+    if stop is None:
+        return "The marks are the earliest instants of one order that explains the calls shown." if order else ""
+    return (
+        f"The longest linearizable prefix has {stop.before:,} completed operations; it sticks where operation "
+        f"#{stop.row} returns{shown}."
+    )
