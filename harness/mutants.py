@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from harness import _native
 
-__all__ = ["Mutant", "MutantError", "Nature", "all_mutants", "describe", "parse"]
+__all__ = ["Mutant", "MutantError", "Nature", "Needs", "all_mutants", "describe", "parse"]
 
 
 class MutantError(ValueError):
@@ -33,6 +33,38 @@ class Nature(StrEnum):
 
 
 @dataclass(frozen=True)
+class Needs:
+    """How little shows a planted bug: what a counterexample may have at most when it is shrunk (tests/quality).
+
+    Attributes:
+        calls: of one thread, for the sequential specification; 0: one thread alone does not see it.
+        workers, operations: of a program that the explorer convicts; 0: single calls do not show it.
+    """
+
+    calls: int = 0
+    workers: int = 0
+    operations: int = 0
+
+
+# Those that strike every n-th call strike at the second. A worker of a program has at least one operation.
+_NEEDS = {
+    "doubled-message": Needs(calls=4, workers=2, operations=4),  # two messages, and the second read of one handle
+    "dropped-message": Needs(calls=2, workers=2, operations=3),  # the second write of one handle, and a look
+    "torn-payload": Needs(calls=4, workers=2, operations=3),  # the second write, and the read of that message
+    "skip-any": Needs(calls=2),  # a message, and a skip of another id
+    "early-timeout": Needs(calls=2),  # a read of an empty channel; or a message, and a write that finds no room
+    "overfull": Needs(calls=2),  # two messages that leave less than 16 bytes
+    "no-terminator": Needs(calls=1),  # one message: what stands behind it is no terminator
+    "blind-removal": Needs(workers=2, operations=3),  # one message, and two reads of it
+    # a message, its peek, its read and a write over it: 4; the shrinker may stop at one more, with other sizes
+    "unchecked-peek": Needs(workers=3, operations=5),
+    "early-publish": Needs(workers=2, operations=2),
+    "take-owner-relaxed": Needs(workers=2, operations=2),
+    "publish-relaxed": Needs(workers=2, operations=2),
+}
+
+
+@dataclass(frozen=True)
 class Mutant:
     """A planted bug.
 
@@ -48,6 +80,11 @@ class Mutant:
     found_by: str
     nature: Nature
     every: int = 0
+
+    @property
+    def needs(self) -> Needs:
+        """How little shows it."""
+        return _NEEDS.get(self.name, Needs())
 
     @property
     def spec(self) -> str:

@@ -1,0 +1,184 @@
+"""The channel against its sequential specification: drawn, and what fails shrunk to the calls that it needs.
+
+Hypothesis draws (`harness.stateful.machine`). A failing sequence is plain data, so it is shrunk here: performing it
+again costs a hundredth of what a drawn example does, and what comes out is minimal in a stated sense, which the
+shrinker of choice sequences does not promise (docs/decisions/0011-sequences-are-shrunk-as-data.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from harness.stateful.machine import ChannelMachine, machine_of
+from harness.stateful.sequence import CallSequence, Start, Step
+from harness.stateful.session import NotAsSpecified, run_sequence
+
+__all__ = ["SequentialFailure", "check_machine", "describe_sequential", "find_sequential", "reduce_sequence"]
+
+ATTEMPTS = 3
+"""A time-out that comes early may be late enough when the machine is busy: a sequence fails if one of these does."""
+
+_LEAST = {"limit": 1, "entry_id": 1, "capacity": Start.capacity}
+"""Of arguments that may not be 0: what is refused for its form is no simpler call."""
+
+_LATER_PHASES = {Phase.shrink, Phase.explain}
+
+
+@dataclass(frozen=True)
+class SequentialFailure:
+    """Calls whose answers the specification does not allow.
+
+    Attributes:
+        sequence: shrunk. fact: what was wrong, in words. examples: drawn until it was found.
+        reproduce: Hypothesis's decorator that draws the unshrunk example again, or "".
+    """
+
+    sequence: CallSequence
+    fact: str
+    examples: int
+    reproduce: str = ""
+
+
+def find_sequential(channel_class: type, library: ModuleType, chosen: settings) -> SequentialFailure | None:
+    """Draw calls on a class of channels until an answer is wrong, and shrink that sequence; None: none is.
+
+    Args:
+        channel_class, library: as of `harness.stateful.session.Session`. chosen: settings; what they say of shrinking
+            does not matter.
+    """
+    return _find(machine_of(channel_class, library), chosen)
+
+
+def check_machine(machine: type[ChannelMachine], chosen: settings) -> int:
+    """Run a machine as a test; returns how many examples were executed.
+
+    Raises:
+        NotAsSpecified: with the shrunk calls.
+    """
+    before = machine.executed
+    failure = _find(machine, chosen)
+    if failure is not None:
+        raise NotAsSpecified(describe_sequential(failure))
+    return machine.executed - before
+
+
+def _find(machine: type[ChannelMachine], chosen: settings) -> SequentialFailure | None:
+    machine.forget()
+    before = machine.executed
+    phases = [phase for phase in chosen.phases if phase not in _LATER_PHASES]
+    try:
+        run_state_machine_as_test(machine, settings=settings(chosen, phases=phases, print_blob=True))
+    except Exception as error:
+        if machine.failed is None:
+            raise  # not the channel's doing
+        notes = "\n".join(getattr(error, "__notes__", ()))
+        blob = re.search(r"@reproduce_failure\(.*\)", notes)
+        sequence, fact = reduce_sequence(machine.channel_class, machine.library, machine.failed[0])
+        fact = fact or _words(machine.failed[1])
+        return SequentialFailure(sequence, fact, machine.executed - before, blob[0] if blob else "")
+    return None
+
+
+def reduce_sequence(channel_class: Any, library: ModuleType, sequence: CallSequence) -> tuple[CallSequence, str]:
+    """A sequence that fails too, and what is wrong with it; "" if it did not fail again.
+
+    It is minimal: with any one call left out, or any one call replaced by a simpler one of `_simpler_steps`, it passes.
+    """
+    best, fact = sequence, _failure(channel_class, library, sequence)
+    improved = bool(fact)
+    while improved:
+        improved = False
+        for candidate in _simpler(best):
+            seen = _failure(channel_class, library, candidate)
+            if seen:
+                best, fact, improved = candidate, seen, True
+                break
+    return best, fact
+
+
+def _failure(channel_class: Any, library: ModuleType, sequence: CallSequence) -> str:
+    for _ in range(ATTEMPTS):
+        try:
+            run_sequence(channel_class, library, sequence)
+        except Exception as error:
+            return _words(error)
+    return ""
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, NotAsSpecified) else f"raised {error!r}"
+
+
+def _simpler(sequence: CallSequence) -> Iterator[CallSequence]:
+    """The largest cuts first: halves of the calls, quarters, ..., single calls; then each argument."""
+    steps = sequence.steps
+    length = len(steps) // 2
+    while length:
+        for begin in range(len(steps) - length, -1, -1):
+            yield replace(sequence, steps=steps[:begin] + steps[begin + length :])
+        length //= 2
+    for start in _simpler_starts(sequence.start):
+        yield replace(sequence, start=start)
+    for place, step in enumerate(steps):
+        for simpler in _simpler_steps(step):
+            yield replace(sequence, steps=(*steps[:place], simpler, *steps[place + 1 :]))
+
+
+def _simpler_starts(start: Start) -> Iterator[Start]:
+    simplest = Start()
+    for name in ("in_segment", "limited", "spare", "capacity"):
+        if getattr(start, name) != getattr(simplest, name):
+            yield replace(start, **{name: getattr(simplest, name)})
+    if start.capacity > simplest.capacity:
+        for smaller in (simplest.capacity + (start.capacity - simplest.capacity) // 2, start.capacity - 1):
+            yield replace(start, capacity=smaller)
+
+
+def _simpler_steps(step: Step) -> Iterator[Step]:
+    """A plainer call, or one with a simpler argument."""
+    given = step.arguments
+    if step.name == "write" or (step.name == "write_many" and len(given["sizes"]) == 1):
+        size = given["size"] if step.name == "write" else given["sizes"][0]
+        yield Step("try_write", {"handle": given["handle"], "seed": given["seed"], "size": size})
+    elif step.name in ("read", "read_into"):
+        yield Step("try_read", {"handle": given["handle"]})
+    elif step.name == "read_many":
+        yield Step("try_read_many", {"handle": given["handle"], "limit": given["limit"]})
+    for name, value in given.items():
+        # a shorter time-out is no simpler one, and one that comes early is harder to see
+        for simpler in (0,) * bool(value) if name == "timeout" else _simpler_values(value, _LEAST.get(name, 0)):
+            yield Step(step.name, {**given, name: simpler})
+
+
+def _simpler_values(value: Any, least: int = 0) -> Iterator[Any]:
+    """Towards False, the least number and the empty list."""
+    if isinstance(value, bool):
+        if value:
+            yield False
+    elif isinstance(value, int) and value != least:
+        towards = 1 if value > least else -1
+        half = least + towards * (abs(value - least) // 2)
+        yield from dict.fromkeys((least, max(least, -value) if value < 0 else half, half, value - towards))
+    elif isinstance(value, list):
+        for place, element in enumerate(value):
+            yield value[:place] + value[place + 1 :]
+            for simpler in _simpler_values(element):
+                yield [*value[:place], simpler, *value[place + 1 :]]
+
+
+def describe_sequential(failure: SequentialFailure) -> str:
+    """In this order: the fact; the calls; the replay line; Hypothesis's own."""
+    sequence = failure.sequence
+    start = ", ".join(f"{name}={value!r}" for name, value in vars(sequence.start).items())
+    lines = [f"not as specified: {failure.fact}", "", f"create({start})", *map(str, sequence.steps), ""]
+    lines.append(f"replay: run_sequence(Channel, channel, CallSequence.from_json({sequence.to_json()}))")
+    if failure.reproduce:
+        lines.append(f"hypothesis: {failure.reproduce}")
+    return "\n".join(lines)
