@@ -14,6 +14,7 @@ from harness import _explorer
 from harness.explore.engine import SHARES_PER_JOB, seen_parts
 from harness.explore.exploration import EVERY, Driver, Exploration, ExploreError, Model
 from harness.explore.parts import Part, Task, kill_plans
+from harness.explore.progress import Covered, progress_parts
 from harness.explore.subject import subject_of, survivable
 from harness.explore.trace import lanes, worker_name
 from harness.program import Program
@@ -54,12 +55,13 @@ def explore(
     Args:
         program: workers of single operations; its size decides how long it takes.
         driver: ``exhaustive``: all executions. ``crash``: all, with every worker killed before each of its steps.
+            ``progress``: all again, asking who waits for whom (harness/explore/progress.py).
             ``pct``, ``pos``, ``uniform``: random ones, for programs that are too large.
         model: ``rc11`` or ``sc``.
         executions, seconds: bounds, whichever comes first.
         mutant: name of a planted bug. every: period of those that strike every n-th call.
         seed: of a random driver.
-        jobs: processes that share the work of the exhaustive and the crash driver.
+        jobs: processes that share the work of the exhaustive, the crash and the progress driver.
         executor: any ``concurrent.futures`` executor to run them on, instead of processes of one's own.
         crashes: of the crash driver, in one execution: 1, or 2 of different workers.
     """
@@ -102,33 +104,39 @@ def examine(
     if crashes not in (1, 2):
         raise ExploreError(f"crashes is 1 or 2; got {crashes}")
     start = time.monotonic()
-    killed = crashes if driver == "crash" else 0
+    killed = {"crash": crashes, "progress": 1}.get(driver, 0)
     task = Task(program, driver, model, mutant, every, seed, executions, seconds)
     subject_of(program, mutant=mutant, every=every)  # what is wrong with the program is said here and not in a job
     if driver == "crash":
         parts = iter(kill_plans(task, crashes))
+    elif driver == "progress":
+        parts = progress_parts(task)
     elif driver == "exhaustive" and (jobs > 1 or executor is not None):
         shares = jobs * SHARES_PER_JOB
         parts = iter([Part(share=share, shares=shares) for share in range(shares)])
     else:
         parts = iter([Part()])
     done = cut = histories = 0
+    covered = Covered()
     exhausted = True
     for seen in seen_parts(task, parts, jobs, executor, start + seconds):
         done, cut, histories = done + seen.executions, cut + seen.cut, histories + seen.histories
         exhausted = exhausted and seen.exhausted
+        covered.add(seen)
         if seen.fault:
             checked = {"executions": done + 1, "histories": histories}
             witness = Witness(f"{seen.what}{_killed(seen.kills)}; schedule {seen.schedule}")
             verdict = Verdict.failed(PROPERTY, seen.fault, witness, checked)
             took = time.monotonic() - start
             return Exploration(
-                verdict, driver, model, done, cut, histories, False, took, seen.schedule, seen.kills, killed
+                verdict, driver, model, done, cut, histories, False, took, seen.schedule, seen.kills, killed, seen.alone
             )
         if executions is not None and done >= executions:
             exhausted = exhausted and next(parts, None) is None
             break
     counted = f"{done:,} executions ({cut:,} more cut in a wait), {histories:,} distinct histories, model {model}"
+    if driver == "progress":
+        counted = f"{covered}; {counted}"
     checked = {"executions": done, "histories": histories}
     if exhausted:
         verdict = Verdict.passed(PROPERTY, f"all executions explored: {counted}", checked)
@@ -147,17 +155,21 @@ def replay(
     mutant: str = "",
     every: int = EVERY,
     kills: tuple[tuple[int, int], ...] = (),
+    alone: int | None = None,
 ) -> str:
     """One execution again, as lanes of workers.
+
+    Args:
+        kills, alone: as the exploration found it with (`Exploration`).
 
     Raises:
         ExploreError: the schedule is malformed or belongs to another program.
     """
-    if kills:
+    if kills or alone is not None:
         program = survivable(program)
     subject = subject_of(program, mutant=mutant, every=every, kills=kills)
     try:
-        steps, failure = _explorer.trace(subject, schedule, model=model)
+        steps, failure = _explorer.trace(subject, schedule, model=model, alone=-1 if alone is None else alone)
     except ValueError as error:
         raise ExploreError(str(error)) from error
     return lanes(steps, failure)

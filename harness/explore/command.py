@@ -5,17 +5,20 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import get_args
 
 import click
 
-__all__ = ["command"]
+from harness.explore.exploration import Driver
 
-DRIVERS = ("exhaustive", "crash", "pct", "pos", "uniform")
+__all__ = ["command"]
 
 
 @click.command("explore")
 @click.argument("program")
-@click.option("--driver", type=click.Choice(DRIVERS), default="exhaustive", show_default=True, help="How to explore.")
+@click.option(
+    "--driver", type=click.Choice(get_args(Driver)), default="exhaustive", show_default=True, help="How to explore."
+)
 @click.option("--model", type=click.Choice(["rc11", "sc"]), default="rc11", show_default=True, help="Memory model.")
 @click.option("--executions", type=click.IntRange(min=1), metavar="N", help="Stop after so many.")
 @click.option(
@@ -53,7 +56,9 @@ def command(
     json_file: Path | None,
 ) -> int:
     """Go through the executions of PROGRAM: a scenario in small (swsr, mwsr, mwmr, skip-vs-read) or a PROGRAM.json."""
+    from harness.cli import EXIT_ENVIRONMENT
     from harness.explore import EVERY, ExploreError, examine
+    from harness.explore.exploration import INTERNAL
     from harness.explore.programs import named_program
     from harness.explore.record import explored_record, self_test
     from harness.mutants import MutantError, describe, parse
@@ -91,12 +96,13 @@ def command(
     if json_file is not None:
         write_json([record], json_file)
     quiet = json_file is not None and str(json_file) == "-"
-    click.echo(
-        f"{record.outcome.value.upper()}: {record.reason if not seen.schedule else seen.verdict.reason}", err=quiet
-    )
+    internal = seen.verdict.rule == INTERNAL
+    outcome = "INTERNAL ERROR" if internal else record.outcome.value.upper()
+    click.echo(f"{outcome}: {record.reason if not seen.schedule else seen.verdict.reason}", err=quiet)
     for failure in record.failures:
         click.echo("\n" + "\n".join(failure.operations), err=True)
         click.echo(f"again: {failure.command}", err=True)
     if record.outcome is Outcome.PASS:
         click.echo(f"  {seen.verdict.reason}", err=quiet)
-    return record.outcome.exit_code
+    # a nondeterministic structure is no verdict on anything, so it is not the exit code of a failure
+    return EXIT_ENVIRONMENT if internal else record.outcome.exit_code

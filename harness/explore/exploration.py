@@ -7,13 +7,16 @@ from typing import Literal
 
 from harness.verdict import Verdict
 
-__all__ = ["EVERY", "Driver", "Exploration", "ExploreError", "Model"]
+__all__ = ["EVERY", "INTERNAL", "Driver", "Exploration", "ExploreError", "Model"]
 
-Driver = Literal["exhaustive", "crash", "pct", "pos", "uniform"]
+Driver = Literal["exhaustive", "crash", "progress", "pct", "pos", "uniform"]
 Model = Literal["rc11", "sc"]
 
 EVERY = 2
 """Period of a planted bug that strikes every n-th call: explored programs make few calls."""
+
+INTERNAL = "internal"
+"""The rule of a verdict that says: the same schedule led to two executions, so that nothing here can be believed."""
 
 
 class ExploreError(ValueError):
@@ -33,6 +36,7 @@ class Exploration:
         seconds: it took.
         schedule: replays the failure; empty if there is none.
         kills: (worker, step) of the failure, for the crash driver. crashes: kills in each execution.
+        alone: the only worker that went on after the schedule of the failure, for the progress driver.
     """
 
     verdict: Verdict
@@ -46,3 +50,4 @@ class Exploration:
     schedule: str = ""
     kills: tuple[tuple[int, int], ...] = ()
     crashes: int = 0
+    alone: int | None = None

@@ -11,10 +11,12 @@ from harness.explore.exploration import Driver, Model
 from harness.explore.subject import subject_of, survivable
 from harness.program import Program
 
-__all__ = ["Part", "Seen", "Task", "explore_part", "kill_plans"]
+__all__ = ["HINDERED", "Part", "Seen", "Task", "explore_part", "kill_plans"]
 
 RECOVERY_ACCESSES = 16
 """What a recovery adds to a worker's accesses, at most."""
+HINDERED = "hindered"
+"""The rule that is broken by waiting for a worker that has stopped for ever."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class Part:
     kills: tuple[tuple[int, int], ...] = ()
     share: int = 0
     shares: int = 1
+    alone: int | None = None
+    """The worker that goes on when all others stop for ever, of the progress driver."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of a part."""
+    """What came of a part: counts, the first failure, and what the progress driver adds (`progress.Covered`)."""
 
     executions: int
     cut: int
@@ -52,13 +56,19 @@ class Seen:
     what: str = ""
     schedule: str = ""
     kills: tuple[tuple[int, int], ...] = ()
+    alone: int | None = None
+    stop_points: int = 0
+    waits: int = 0
+    longest: int = 0
 
 
 def explore_part(task: Task, part: Part, seconds: float) -> Seen:
-    program = survivable(task.program) if task.driver == "crash" else task.program
+    if part.alone is not None:
+        return _explore_alone(task, part.alone, seconds)
+    program = survivable(task.program) if part.kills else task.program
     subject = subject_of(program, mutant=task.mutant, every=task.every, kills=part.kills)
     limit = 2**63 if task.executions is None else task.executions
-    if task.driver in ("exhaustive", "crash"):
+    if task.driver in ("exhaustive", "crash", "progress"):
         result = _explorer.explore(
             subject, model=task.model, executions=limit, seconds=seconds, share=part.share, shares=part.shares
         )
@@ -66,9 +76,36 @@ def explore_part(task: Task, part: Part, seconds: float) -> Seen:
         result = _explorer.sample(subject, task.driver, task.seed, limit, model=task.model, seconds=seconds)
     counts = (result.complete, result.cut, subject.histories, result.exhausted)
     if not result.failures:
-        return Seen(*counts)
+        return Seen(*counts, kills=part.kills)
     failure = result.failures[0]
-    return Seen(*counts, failure.fault, failure.what, failure.schedule, part.kills)
+    # the progress driver's rules name how a worker is stuck, if it is
+    fault = failure.blocked if task.driver == "progress" and failure.blocked else failure.fault
+    return Seen(*counts, fault, failure.what, failure.schedule, part.kills)
+
+
+def _explore_alone(task: Task, worker: int, seconds: float) -> Seen:
+    """One worker, while all the others stop for ever at every vector of stop points."""
+    subject = subject_of(survivable(task.program), mutant=task.mutant, every=task.every)
+    limit = 2**63 if task.executions is None else task.executions
+    progress, failures = _explorer.alone(subject, worker, model=task.model, executions=limit, seconds=seconds)
+    fault = what = schedule = ""
+    if failures:
+        fault, what, schedule = failures[0].fault, failures[0].what, failures[0].schedule
+        if fault in ("stuck", "unbounded"):
+            fault, what = HINDERED, f"while all others have stopped for ever, {what}"
+    return Seen(
+        progress.executions + progress.excused,
+        progress.cut,
+        0,
+        progress.exhausted,
+        fault,
+        what,
+        schedule,
+        alone=worker,
+        stop_points=progress.stop_points,
+        waits=progress.excused,
+        longest=progress.longest,
+    )
 
 
 def kill_plans(task: Task, crashes: int) -> Iterator[Part]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from harness.environment import environment
 from harness.explore import EVERY, Exploration, examine, replay
 from harness.explore.programs import CONVICTING
+from harness.explore.trace import worker_name
 from harness.program import Program
 from harness.record import Failure, RunRecord
 from harness.verdict import Outcome, Verdict
@@ -44,9 +45,13 @@ def explored_record(
     outcome, reason = Verdict.overall(verdicts)
     failures: tuple[Failure, ...] = ()
     if seen.schedule:
-        lines = replay(program, seen.schedule, model=seen.model, mutant=mutant, every=every, kills=seen.kills)
+        lines = replay(
+            program, seen.schedule, model=seen.model, mutant=mutant, every=every, kills=seen.kills, alone=seen.alone
+        )
         again = ["channel-harness", "replay", *target, seen.schedule, "--model", seen.model]
         again += [f"--kill={worker}@{step}" for worker, step in seen.kills]
+        if seen.alone is not None:
+            again.append(f"--alone={worker_name(seen.alone)}")
         if mutant:
             again.append(f"--mutant={mutant}" if every == EVERY else f"--mutant={mutant}:{every}")
         verdict = seen.verdict

@@ -30,6 +30,9 @@ class _Kill(click.ParamType[tuple[int, int]]):
 @click.option("--messages", type=int, metavar="N", help="Of a scenario, all writers together.")
 @click.option("--mutant", metavar="NAME", help="The planted bug with which the schedule was found.")
 @click.option("--kill", "kills", type=_Kill(), multiple=True, help="The kill with which the schedule was found.")
+@click.option(
+    "--alone", type=click.Choice(list("ABCDEFGH")), help="The only worker that goes on where the schedule ends."
+)
 def command(
     program: str,
     schedule: str,
@@ -39,6 +42,7 @@ def command(
     messages: int | None,
     mutant: str | None,
     kills: tuple[tuple[int, int], ...],
+    alone: str | None,
 ) -> int:
     """Show the execution that SCHEDULE is of PROGRAM, as lanes of workers."""
     from harness.explore import EVERY, ExploreError, replay
@@ -50,7 +54,15 @@ def command(
         planted = None if mutant is None else parse(mutant)
         name, every = ("", EVERY) if planted is None else (planted.name, planted.every or EVERY)
         chosen = named_program(program, writers, readers, messages)
-        shown = replay(chosen, schedule, model=model, mutant=name, every=every, kills=kills)  # type: ignore[arg-type]
+        shown = replay(
+            chosen,
+            schedule,
+            model=model,  # type: ignore[arg-type]
+            mutant=name,
+            every=every,
+            kills=kills,
+            alone=None if alone is None else ord(alone) - ord("A"),
+        )
     except (ExploreError, ProgramError, MutantError) as error:
         raise click.UsageError(str(error)) from error
     click.echo(shown)

@@ -17,12 +17,14 @@
 #include "examples/vyukov_queue.hpp"
 #include "harness/native/explorer/atomic.hpp"
 #include "harness/native/explorer/bind_minimise.hpp"
+#include "harness/native/explorer/bind_progress.hpp"
 #include "harness/native/explorer/describe.hpp"
 #include "harness/native/explorer/exhaustive.hpp"
 #include "harness/native/explorer/litmus.hpp"
 #include "harness/native/explorer/pct.hpp"
 #include "harness/native/explorer/pos.hpp"
 #include "harness/native/explorer/replay.hpp"
+#include "harness/native/explorer/selfcheck.hpp"
 #include "harness/native/explorer/subject.hpp"
 #include "harness/native/explorer/uniform.hpp"
 
@@ -55,13 +57,27 @@ Result explore(Subject& subject, ExhaustiveOptions options, bool graphs) {
         if (graphs && !result.graphs.insert(describe(graph, workers)).second) ++result.repeated;
     };
     if (subject.channel) driver.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
+    std::vector<Step> first;
     driver.on_failure = [&](const Graph& graph) {
         const Failure& failure = driver.failures().back();
-        result.failures.push_back(found(failure, encode(steps_to(graph, workers, failure), program)));
+        std::vector<Step> steps = steps_to(graph, workers, failure);
+        result.failures.push_back(found(failure, encode(steps, program)));
+        if (result.failures.size() == 1) first = std::move(steps);
     };
+    if (subject.channel) driver.answers = [&subject] { return subject.channel->answers(); };
     const auto start = std::chrono::steady_clock::now();
     result.counts = driver.explore();
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    // a walk waits where an exploration without waiting goes round, so that there an endless loop would not come again
+    const bool again = options.waiting && !result.failures.empty() && result.failures.front().fault != Fault::internal;
+    if (again) {
+        Walk walk(*subject.program, {.model = options.model, .spurious_failures = options.spurious_failures});
+        if (subject.channel) walk.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
+        if (fails_otherwise(walk, first, result.failures.front().fault)) {
+            result.failures.front().what = std::string(nondeterminism) + "; it was: " + result.failures.front().what;
+            result.failures.front().fault = Fault::internal;
+        }
+    }
     return result;
 }
 
@@ -82,9 +98,21 @@ Result sample(Subject& subject, WalkOptions options, const std::string& strategy
     if (subject.channel) walk.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
     const auto strategy = make_strategy(strategy_name, seed, workers);
     const auto start = std::chrono::steady_clock::now();
+    std::function<std::uint64_t()> answers;
+    if (subject.channel) answers = [&subject] { return subject.channel->answers(); };
     while (result.counts.runs < executions) {
         ++result.counts.runs;
-        switch (walk.run(*strategy)) {
+        const End end = walk.run(*strategy);
+        if (end == End::failed || result.counts.runs % 1000 == 1) {
+            const std::vector<Step> steps = walk.steps();
+            if (differs_again(walk, end, answers)) {
+                ++result.counts.failed;
+                result.failures.push_back(found({Fault::internal, nondeterminism, std::source_location::current(), -1},
+                                                encode(steps, program)));
+                break;
+            }
+        }
+        switch (end) {
             case End::complete:
                 ++result.counts.complete;
                 if (graphs && !result.graphs.insert(describe(walk.graph(), workers)).second) ++result.repeated;
@@ -284,6 +312,9 @@ NB_MODULE(_explorer, module) {
         .def_ro("file", &Found::file)
         .def_ro("line", &Found::line)
         .def_ro("worker", &Found::worker)
+        .def_prop_ro(
+            "blocked", [](const Found& failure) { return blocked_name(failure.blocked); },
+            "How workers are stuck: deadlock, livelock or lost wake-up; empty if they are not.")
         .def_ro("schedule", &Found::schedule, "Replays it.");
 
     nb::class_<Traced>(module, "Step", "One access of a replayed execution.")
@@ -322,6 +353,7 @@ NB_MODULE(_explorer, module) {
         .def_ro("graphs", &Result::graphs, "Complete graphs as text, if asked for.")
         .def_ro("repeated", &Result::repeated, "Complete graphs that had been seen before.");
 
+    bind_progress(module);
     module.def("litmus", &litmus, "locations"_a, "workers"_a,
                "A litmus program from instructions (harness/explore/litmus.py).");
     module.def("vyukov_queue", &vyukov_queue, "workers"_a, "operations"_a, "weakened"_a = "",
@@ -366,12 +398,13 @@ NB_MODULE(_explorer, module) {
         "seconds"_a = 1e18, "stop_at_failure"_a = true, "graphs"_a = false, "Random executions.");
     module.def(
         "trace",
-        [](Subject& subject, const std::string& schedule, const std::string& model) {
+        [](Subject& subject, const std::string& schedule, const std::string& model, int alone) {
             const std::lock_guard lock(exploring);
-            WalkOptions options;
-            options.model = model_of(model);
-            Scripted strategy(decode(schedule, fingerprint(subject.identity)));
+            std::vector<Step> script = decode(schedule, program_of(subject, alone));
+            const WalkOptions options{.model = model_of(model), .alone = alone, .together = script.size()};
+            Scripted strategy(std::move(script));
             Walk walk(*subject.program, options);
+            walk.may_wait = may_wait_of(subject, alone);
             std::vector<Traced> steps;
             walk.on_event = [&](EventId id, const Operation& operation) {
                 steps.push_back(traced(walk.graph(), *subject.program, id, operation));
@@ -381,24 +414,25 @@ NB_MODULE(_explorer, module) {
             if (walk.run(strategy) == End::failed) failure = found(walk.failures().front(), schedule);
             return std::tuple(steps, failure);
         },
-        "subject"_a, "schedule"_a, "model"_a = "rc11",
+        "subject"_a, "schedule"_a, "model"_a = "rc11", "alone"_a = -1,
         "One execution again, access by access, and its failure if it has one.");
     module.def(
         "replay",
-        [](Subject& subject, const std::string& schedule, const std::string& model) {
+        [](Subject& subject, const std::string& schedule, const std::string& model, int alone) {
             const std::lock_guard lock(exploring);
             const int workers = static_cast<int>(subject.program->workers.size());
-            WalkOptions options;
-            options.model = model_of(model);
-            Scripted strategy(decode(schedule, fingerprint(subject.identity)));
+            std::vector<Step> script = decode(schedule, program_of(subject, alone));
+            const WalkOptions options{.model = model_of(model), .alone = alone, .together = script.size()};
+            Scripted strategy(std::move(script));
             Walk walk(*subject.program, options);
+            walk.may_wait = may_wait_of(subject, alone);
             if (subject.channel) walk.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
             const End end = walk.run(strategy);
             std::optional<Found> failure;
             if (end == End::failed) failure = found(walk.failures().front(), schedule);
             return std::tuple(describe(walk.graph(), workers), failure);
         },
-        "subject"_a, "schedule"_a, "model"_a = "rc11",
+        "subject"_a, "schedule"_a, "model"_a = "rc11", "alone"_a = -1,
         "One execution again: its graph, and its failure if it has one.");
     bind_minimise(module);
 }

@@ -23,6 +23,7 @@
 #include "fifo_search.hpp"
 #include "harness/native/mutants.hpp"
 #include "harness/native/payload.hpp"
+#include "waiting.hpp"
 
 namespace explorer {
 
@@ -70,9 +71,57 @@ public:
             logs_[worker].resize(plan_.scripts[worker].size());
             program_.workers.emplace_back([this, worker] { work(worker); });
         }
+        program_.doing = [this](int worker) { return doing(static_cast<std::size_t>(worker)); };
     }
 
     Program& program() { return program_; }
+    int workers() const { return static_cast<int>(logs_.size()); }
+
+    // --- of the execution that was run last --------------------------------------------------------------------------
+
+    // FNV-1a of what the calls answered.
+    std::uint64_t answers() const {
+        std::uint64_t hash = 14695981039346656037U;
+        for (const Log& log : logs_) {
+            for (std::size_t at = 0; at < log.used; ++at) {
+                const Call& call = log.calls[at].call;
+                for (const std::uint64_t part : {std::uint64_t{call.status}, std::uint64_t{call.id}, call.value,
+                                                 std::uint64_t{call.size}, std::uint64_t{call.intact}})
+                    hash = (hash ^ part) * 1099511628211U;
+            }
+        }
+        return hash;
+    }
+    // Is the worker in a call that reads, peeks or skips?
+    bool is_reading(int worker) const {
+        const Log& log = logs_[static_cast<std::size_t>(worker)];
+        return log.used > 0 && !harness::writes(log.calls[log.used - 1].call.kind);
+    }
+    // Accesses of the worker's longest call that reads, peeks or skips.
+    int longest_reading(int worker) const {
+        const Log& log = logs_[static_cast<std::size_t>(worker)];
+        int longest = 0;
+        for (std::size_t at = 0; at < log.used; ++at) {
+            const Logged& logged = log.calls[at];
+            if (logged.returned && !harness::writes(logged.call.kind))
+                longest = std::max(longest, logged.end - logged.begin);
+        }
+        return longest;
+    }
+    // A write may wait for ever for another writer that stopped for ever between taking the owner word and giving it
+    // back; and for nothing else.
+    bool may_wait(Machine& machine, const Graph& graph, int worker) const {
+        if (is_reading(worker)) return false;
+        const Location owner_word = block_->location(ipc::at::owner);
+        const EventId newest = graph.store_at(owner_word, graph.newest(owner_word));
+        const ipc::u64 owner = newest.is_initial() ? 0 : graph[newest].value;
+        if (owner == 0) return false;
+        const int holder = static_cast<int>(ipc::owner_slot(owner));
+        if (holder == worker || holder >= workers()) return false;
+        const State state = machine.state(holder);
+        return state == State::suspended ||
+               (state == State::waiting && !knows_newest(graph, holder, machine.round_begin(holder)));
+    }
     std::size_t distinct_histories() const { return judged_.size(); }
 
     // Why the history of this execution is wrong, if it is.
@@ -284,9 +333,20 @@ private:
         }
     }
 
-    std::string text() const {
+    static const char* name_of(harness::Kind kind) {
         static constexpr std::array<const char*, 9> kinds{"write", "try_write",  "read",       "try_read", "peek",
                                                           "skip",  "skip_force", "write_many", "read_many"};
+        return kinds[static_cast<std::size_t>(kind)];
+    }
+
+    // "its call 2, try_read"
+    std::string doing(std::size_t worker) const {
+        const Log& log = logs_[worker];
+        if (log.used == 0) return {};
+        return "its call " + std::to_string(log.used) + ", " + name_of(log.calls[log.used - 1].call.kind);
+    }
+
+    std::string text() const {
         static constexpr std::array<const char*, 10> statuses{
             "ok", "full", "empty", "timeout", "mismatch", "too_large", "retry_limit", "closed", "corrupted", "pending"};
         std::string text;
@@ -296,7 +356,7 @@ private:
                 text += "afterwards";
             else
                 text += static_cast<char>('A' + call.worker);
-            text.append(" ").append(kinds[static_cast<std::size_t>(call.kind)]);
+            text.append(" ").append(name_of(call.kind));
             if (call.value != 0 || harness::writes(call.kind)) text.append(" ").append(std::to_string(call.value));
             if (call.target != harness::kNoId) text.append(" target ").append(std::to_string(call.target));
             text.append(" = ").append(call.status < statuses.size() ? statuses[call.status] : "?");

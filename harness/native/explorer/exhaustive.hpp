@@ -25,7 +25,9 @@
 #include <memory>
 #include <optional>
 
+#include "blocked.hpp"
 #include "extension.hpp"
+#include "stops.hpp"
 #include "waiting.hpp"
 
 namespace explorer {
@@ -38,6 +40,8 @@ struct ExhaustiveOptions {
     std::uint64_t executions = UINT64_MAX;
     double seconds = 1e18;
     bool stop_at_failure = true;
+    Stops stops;
+    int alone = -1;  // if not negative: only this worker must end; what the others wait for is their affair
     // Explore only one of several disjoint shares of the executions, which together are all of them.
     unsigned share = 0;
     unsigned shares = 1;
@@ -46,6 +50,7 @@ struct ExhaustiveOptions {
 struct Counts {
     std::uint64_t complete = 0;  // graphs in which every worker finished
     std::uint64_t cut = 0;       // graphs in which a worker waits for what it could have read
+    std::uint64_t excused = 0;   // graphs in which a worker waits for ever, as it may
     std::uint64_t moot = 0;      // started, but a read-modify-write was too late: a revisit covers them
     std::uint64_t failed = 0;
     std::uint64_t runs = 0;
@@ -63,8 +68,14 @@ public:
         : options_(options), extension_(program, options.model), machine_(program, *this) {}
 
     Observer on_complete;
+    Observer on_end;  // of every execution, complete or not, that has not failed
     // Of each complete execution: why it is wrong, if it is.
     std::function<std::optional<std::string>(const Graph&)> judge;
+    std::function<std::uint64_t()> answers;  // a hash of what the calls of the last execution answered
+    // Of a worker that waits for ever: may it?
+    std::function<bool(Machine&, const Graph&, int)> may_wait;
+    // Of a worker after a failed round that made no difference: does it go round all the same?
+    std::function<bool(int)> goes_round;
     Observer on_failure;  // called with the graph of each failure, which the arguments of failures() go with
 
     const std::vector<Failure>& failures() const { return failures_; }
@@ -81,6 +92,7 @@ public:
     // --- Driver ----------------------------------------------------------------------------------------------------
 
     bool step(int worker, const Operation& operation) override {
+        if (!operation.exclusive && options_.stops.reached(*graph_, worker)) return false;
         if (verifying_) {
             failed({Fault::internal, "a second run of the same execution went on where the first had ended",
                     operation.where, worker});
@@ -119,11 +131,11 @@ public:
     }
 
     bool retry(int worker, int previous, int begin, std::source_location where) override {
-        if (options_.waiting && waits(*graph_, worker, previous, begin)) return false;
-        if (++rounds_[static_cast<unsigned>(worker)] > options_.rounds) {
-            machine_.fail(Fault::unbounded,
-                          "a retry loop went round more than " + std::to_string(options_.rounds) + " times", where);
-        }
+        const bool reduced = options_.waiting && !(goes_round && goes_round(worker));
+        if (reduced && waits(*graph_, worker, previous, begin)) return false;
+        int& rounds = rounds_[static_cast<unsigned>(worker)];
+        rounds = previous < 0 ? 1 : rounds + 1;
+        if (rounds > options_.rounds) machine_.fail(endless(machine_.program(), worker, options_.rounds, where));
         return true;
     }
 
@@ -415,17 +427,18 @@ private:
             State state = machine_.state(worker);
             if (state == State::fresh || state == State::suspended) state = machine_.resume(worker);
             if (abandoned_) return;
-            waits = waits || state == State::waiting;
+            waits = waits || (state == State::waiting && must_end(worker));
         }
         if (!waits) {
             ++counts_.complete;
+            if (on_end) on_end(*graph_);
             if (quiet_) return;
             if (on_complete) on_complete(*graph_);
             if (judge) {
                 if (auto wrong = judge(*graph_))
                     failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
             }
-            if (counts_.complete % verify_every == 0) verify();
+            if (counts_.complete % verify_every == 1) verify();
         } else {
             finish_waiting();
         }
@@ -441,25 +454,47 @@ private:
     }
 
     void finish_waiting() {
-        int stuck = -1;
+        std::vector<int> stuck;
+        bool may = true;
         for (int worker = 0; worker < machine_.workers(); ++worker) {
-            if (machine_.state(worker) != State::waiting) continue;
+            if (machine_.state(worker) != State::waiting || !must_end(worker)) continue;
             if (!knows_newest(*graph_, worker, machine_.round_begin(worker))) {
                 ++counts_.cut;
+                if (on_end) on_end(*graph_);
                 return;
             }
-            stuck = worker;
+            stuck.push_back(worker);
+            may = may && may_wait && may_wait(machine_, *graph_, worker);
         }
-        failed({Fault::stuck, "nobody will change what worker " + std::to_string(stuck) + " waits for",
-                machine_.waiting_at(stuck), stuck});
+        if (!may) {
+            failed(blocked(machine_, *graph_, stuck));
+            return;
+        }
+        ++counts_.excused;
+        if (on_end) on_end(*graph_);
     }
+    bool must_end(int worker) const { return options_.alone < 0 || options_.alone == worker; }
 
     // Run a sample a second time, from the start: the same reads must lead to the same accesses.
     void verify() {
+        const std::uint64_t answered = answers ? answers() : 0;
         verifying_ = true;
         machine_.forget();
-        for (int worker = 0; worker < machine_.workers(); ++worker) machine_.resume(worker);
+        for (int worker = 0; worker < machine_.workers() && !abandoned_; ++worker) {
+            machine_.resume(worker);
+            if (!abandoned_ && machine_.given(worker) != graph_->size(worker)) {
+                failed({Fault::internal,
+                        machine_.program().describe_worker(worker) + " made " +
+                            std::to_string(machine_.given(worker)) + " accesses where it had made " +
+                            std::to_string(graph_->size(worker)) + ", although its reads returned the same",
+                        std::source_location::current(), worker});
+            }
+        }
         verifying_ = false;
+        if (!abandoned_ && answers && answers() != answered) {
+            failed({Fault::internal, "the calls answered otherwise than before although their reads returned the same",
+                    std::source_location::current(), -1});
+        }
     }
 
     static constexpr std::uint64_t verify_every = 1000;

@@ -34,11 +34,15 @@ enum class Fault : std::uint8_t {
     internal,   // a worker did something else for the same reads: nondeterminism outside the machine
 };
 
+// Of a stuck worker, the graver the later (blocked.hpp).
+enum class Blocked : std::uint8_t { no, deadlock, livelock, lost_wakeup };
+
 struct Failure {
     Fault fault;
     std::string what;
     std::source_location where;
     int worker = -1;
+    Blocked blocked = Blocked::no;
 };
 
 class Driver {
@@ -103,6 +107,8 @@ public:
     const Operation& pending(int worker) const { return *threads_[static_cast<unsigned>(worker)].pending; }
     std::source_location waiting_at(int worker) const { return threads_[static_cast<unsigned>(worker)].where; }
     int round_begin(int worker) const { return threads_[static_cast<unsigned>(worker)].round_begin; }
+    // Of a sleeping worker: where the look began that it fell asleep after; else -1.
+    int look_begin(int worker) const { return threads_[static_cast<unsigned>(worker)].look_begin; }
 
     // --- called on a fiber -------------------------------------------------------------------------------------------
 
@@ -170,6 +176,15 @@ public:
         Thread& thread = mine();
         thread.round_begin = thread.consumed;
         thread.previous_begin = -1;
+        thread.look_begin = -1;
+    }
+    // What the worker has read since the round began does not satisfy it: it sleeps until it is woken, in a loop that
+    // looks at nothing but the wake-ups. It has woken when it begins another round.
+    void fall_asleep() {
+        Thread& thread = mine();
+        const int look = thread.round_begin;
+        begin_round();
+        thread.look_begin = look;
     }
     // Has the current round accessed anything?
     bool in_round() { return mine().consumed > mine().round_begin; }
@@ -191,7 +206,10 @@ public:
         thread.previous_begin = std::exchange(thread.round_begin, thread.consumed);
     }
     void fail(Fault fault, std::string what, std::source_location where) {
-        driver_->failed({fault, std::move(what), where, current_});
+        fail({fault, std::move(what), where, current_});
+    }
+    void fail(Failure failure) {
+        driver_->failed(std::move(failure));
         leave_execution();
     }
     // Stop for ever: nothing of this worker will be in the execution beyond here.
@@ -200,6 +218,8 @@ public:
         thread.state = State::finished;
         for (;;) thread.fiber.suspend();
     }
+    // How many of its events a worker has been given.
+    int given(int worker) const { return threads_[static_cast<unsigned>(worker)].consumed; }
     // How many of its accesses the current worker has made.
     int consumed() { return mine().consumed; }
 
@@ -214,6 +234,7 @@ private:
         std::uint32_t serial = 0;  // of the last of them
         int round_begin = 0;
         int previous_begin = -1;
+        int look_begin = -1;
         int idle_pauses = 0;
         const Operation* pending = nullptr;
         std::source_location where;
@@ -234,6 +255,7 @@ private:
         thread.serial = 0;
         thread.round_begin = 0;
         thread.previous_begin = -1;
+        thread.look_begin = -1;
         thread.idle_pauses = 0;
         thread.state = State::suspended;
         thread.fiber.reset(&Machine::enter);
@@ -260,6 +282,11 @@ private:
         for (;;) thread.fiber.suspend();
     }
 
+    std::string spinning(int worker, std::source_location where) const {
+        return program_->describe_worker(worker) + " made more than " + std::to_string(max_accesses) +
+               " accesses in one execution: the loop at " + place_of(where) +
+               " spins without pause() at the end of a failed round";
+    }
     const Event& access(const Operation& operation) {
         Thread& thread = mine();
         const int worker = current_;
@@ -267,15 +294,12 @@ private:
             thread.state = State::suspended;
             thread.pending = &operation;
             if (thread.consumed >= max_accesses) {
-                fail(
-                    Fault::unbounded,
-                    "more than " + std::to_string(max_accesses) + " accesses in one execution: a loop without pause()?",
-                    operation.where);
+                fail(Fault::unbounded, spinning(worker, operation.where), operation.where);
             }
             if (!driver_->step(worker, operation)) thread.fiber.suspend();
         }
         const Event& event = (*graph_)[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(thread.consumed)}];
-        if (event.kind != operation.kind || event.location != operation.location ||
+        if (event.kind != operation.kind || event.location != operation.location || event.success != operation.order ||
             (event.is_write() && event.value != operation.value)) {
             fail(Fault::internal, "the worker made another access than before although its reads returned the same",
                  operation.where);

@@ -2,10 +2,17 @@
 #pragma once
 
 #include <source_location>
+#include <string>
 
 #include "event.hpp"
 
 namespace explorer {
+
+// "channel.hpp:123"
+inline std::string place_of(std::source_location where) {
+    const std::string file = where.file_name();
+    return file.substr(file.rfind('/') + 1) + ":" + std::to_string(where.line());
+}
 
 struct Operation {
     Kind kind = Kind::read;

@@ -17,6 +17,15 @@ namespace explorer {
 class Program {
 public:
     std::vector<std::function<void()>> workers;
+    std::function<std::string(int)> doing;  // what a worker is at, for people: "its call 2, try_read"; may be empty
+
+    std::string describe_worker(int worker) const {
+        std::string text = std::string("worker ") + static_cast<char>('A' + worker);
+        if (doing) {
+            if (const std::string at = doing(worker); !at.empty()) text += " in " + at + ",";
+        }
+        return text;
+    }
 
     Location declare(Word initial, std::string name) {
         if (initial_.size() >= no_location) throw std::length_error("a program has at most 65,535 shared locations");

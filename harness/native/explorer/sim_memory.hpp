@@ -157,13 +157,15 @@ public:
         const u64 before = here.load(block_->wakeups(), Order::acquire, where);
         if (static_cast<std::uint32_t>(load(at, std::memory_order_relaxed, where)) != static_cast<std::uint32_t>(value))
             return;
-        here.begin_round();
+        here.fall_asleep();
         if (deadline < endless && here.choose(2, where) == 1) {
             Nanoseconds& now = clock().now;
             now = std::max(now, deadline);
+            here.begin_round();
             return;
         }
         while (machine(where).load(block_->wakeups(), Order::acquire, where) == before) here.pause(where);
+        here.begin_round();
     }
     void wake_all(Offset, Where where = Where::current()) {
         machine(where).modify(block_->wakeups(), Order::acq_rel, [](u64 count) { return count + 1; }, where);

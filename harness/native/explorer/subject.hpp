@@ -30,6 +30,7 @@ struct Found {
     unsigned line;
     int worker;
     std::string schedule;
+    Blocked blocked = Blocked::no;
 };
 
 inline const char* fault_name(Fault fault) {
@@ -46,7 +47,7 @@ inline const char* fault_name(Fault fault) {
 
 inline Found found(const Failure& failure, std::string schedule) {
     return {failure.fault,        failure.what,   failure.where.file_name(),
-            failure.where.line(), failure.worker, std::move(schedule)};
+            failure.where.line(), failure.worker, std::move(schedule), failure.blocked};
 }
 
 inline Model model_of(const std::string& name) {

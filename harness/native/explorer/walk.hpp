@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "blocked.hpp"
 #include "extension.hpp"
 #include "waiting.hpp"
 
@@ -43,7 +44,10 @@ enum class End : std::uint8_t {
 struct WalkOptions {
     Model model = Model::rc11;
     int spurious_failures = 1;
+    int rounds = 64;  // of one retry loop, as of the exhaustive driver
     std::size_t steps = 100'000;
+    int alone = -1;  // if not negative: after `together` steps all workers but this one stop for ever
+    std::size_t together = 0;
 };
 
 class Walk final : public Driver {
@@ -58,6 +62,7 @@ public:
     const std::vector<Failure>& failures() const { return failures_; }
     Machine& machine() { return machine_; }
     std::function<void(EventId, const Operation&)> on_event;  // for the trace
+    std::function<bool(Machine&, const Graph&, int)> may_wait;  // of a worker that waits for ever: may it?
     std::function<std::optional<std::string>(const Graph&)>
         judge;  // of a complete execution: why it is wrong, if it is
 
@@ -89,6 +94,7 @@ public:
         failures_.clear();
         end_ = End::complete;
         ended_ = false;
+        rounds_.fill(0);
         machine_.forget();
         for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) machine_.resume(worker);
     }
@@ -100,6 +106,7 @@ public:
         enabled_.clear();
         for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) {
             State state = machine_.state(worker);
+            if (stopped(worker)) continue;
             if (state == State::waiting && !knows_newest(graph_, worker, machine_.round_begin(worker)))
                 state = machine_.resume(worker);
             if (state == State::suspended) enabled_.push_back(worker);
@@ -121,23 +128,34 @@ public:
         failures_.push_back(std::move(failure));
         finish_as(End::failed);
     }
-    bool retry(int worker, int previous, int begin, std::source_location) override {
-        return !waits(graph_, worker, previous, begin);
+    bool retry(int worker, int previous, int begin, std::source_location where) override {
+        if (waits(graph_, worker, previous, begin)) return false;
+        int& rounds = rounds_[static_cast<unsigned>(worker)];
+        rounds = previous < 0 ? 1 : rounds + 1;
+        if (rounds > options_.rounds) machine_.fail(endless(machine_.program(), worker, options_.rounds, where));
+        return true;
     }
 
 private:
+    bool stopped(int worker) const {
+        return options_.alone >= 0 && options_.alone != worker && steps_.size() >= options_.together;
+    }
     void finish_as(End end) {
         end_ = end;
         ended_ = true;
     }
 
     void finish() {
+        std::vector<int> stuck;
+        bool may = true;
         for (int worker = 0; worker < machine_.workers(); ++worker) {
-            if (machine_.state(worker) == State::waiting) {
-                failed({Fault::stuck, "nobody will change what worker " + std::to_string(worker) + " waits for",
-                        machine_.waiting_at(worker), worker});
-                return;
-            }
+            if (machine_.state(worker) != State::waiting || stopped(worker)) continue;
+            stuck.push_back(worker);
+            may = may && may_wait && may_wait(machine_, graph_, worker);
+        }
+        if (!may) {
+            failed(blocked(machine_, graph_, stuck));
+            return;
         }
         finish_as(End::complete);
         if (!judge) return;
@@ -230,6 +248,7 @@ private:
     std::vector<Step> steps_;
     std::vector<Failure> failures_;
     std::vector<int> enabled_;
+    std::array<int, max_workers> rounds_{};
     End end_ = End::complete;
     bool ended_ = false;
 };

@@ -1,0 +1,75 @@
+// Bindings of the progress driver, and of the structures that its checks are tested with.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include "planted.hpp"
+#include "progress.hpp"
+#include "replay.hpp"
+#include "subject.hpp"
+
+namespace explorer {
+
+// Schedules after which only one worker goes on are those of another program than schedules of all workers.
+inline std::string program_of(const Subject& subject, int alone) {
+    return fingerprint(alone < 0 ? subject.identity : subject.identity + " alone " + std::to_string(alone));
+}
+
+// Only of a worker that goes on alone is it asked what it may wait for.
+inline std::function<bool(Machine&, const Graph&, int)> may_wait_of(const Subject& subject, int alone) {
+    if (!subject.channel || alone < 0) return {};
+    return [channel = subject.channel](Machine& machine, const Graph& graph, int worker) {
+        return channel->may_wait(machine, graph, worker);
+    };
+}
+
+inline void bind_progress(nanobind::module_& module) {
+    using namespace nanobind::literals;
+
+    nanobind::class_<Progress>(module, "Progress", "How one worker fares when all others stop for ever.")
+        .def_ro("stop_points", &Progress::stop_points, "Vectors of stop points of the others.")
+        .def_ro("executions", &Progress::executions, "In which the worker ended.")
+        .def_ro("excused", &Progress::excused, "In which it waits for ever for a writer stopped inside its copy.")
+        .def_ro("cut", &Progress::cut, "In which it waits for a store that it has not seen yet.")
+        .def_ro("longest", &Progress::longest, "Accesses of its longest call that reads (of the whole worker, if there "
+                                               "are no calls).")
+        .def_ro("exhausted", &Progress::exhausted);
+
+    module.def(
+        "alone",
+        [](Subject& subject, int worker, const std::string& model, std::uint64_t executions, double seconds) {
+            if (worker < 0 || worker >= static_cast<int>(subject.program->workers.size()))
+                throw std::invalid_argument("the program has no worker " + std::to_string(worker));
+            ExhaustiveOptions options;
+            options.model = model_of(model);
+            options.executions = executions;
+            options.seconds = seconds;
+            const nanobind::gil_scoped_release release;
+            const std::lock_guard lock(exploring);
+            Alone alone(*subject.program, options, worker);
+            std::vector<Found> failures;
+            const int workers = static_cast<int>(subject.program->workers.size());
+            alone.prepare = [&](Exhaustive& driver) { driver.may_wait = may_wait_of(subject, worker); };
+            alone.is_judged = [&](int of) { return !subject.channel || subject.channel->is_reading(of); };
+            alone.longest = [&](const Graph& graph) {
+                return subject.channel ? subject.channel->longest_reading(worker) : graph.size(worker);
+            };
+            alone.on_failure = [&](const Graph& graph, const Failure& failure) {
+                failures.push_back(
+                    found(failure, encode(steps_to(graph, workers, failure), program_of(subject, worker))));
+            };
+            const Progress progress = alone.prove();
+            return std::tuple(progress, failures);
+        },
+        "subject"_a, "worker"_a, "model"_a = "rc11", "executions"_a = UINT64_MAX, "seconds"_a = 1e18,
+        "One worker, while all others stop for ever: for each vector of stop points, every execution. The failures are "
+        "those in which it cannot end.");
+    module.def(
+        "planted", [](const std::string& name) { return Subject{planted::program(name), "planted " + name, nullptr}; },
+        "name"_a, "A small structure with a bug of progress or determinism, or its right twin (planted.hpp).");
+}
+
+}  // namespace explorer

@@ -1,0 +1,96 @@
+// Workers that wait for what nobody will do: which of the three it is, and who waits where for what.
+//
+// The words are those of the literature (Herlihy, Shavit, The Art of Multiprocessor Programming, ch. 2 and 8):
+//
+//   lost wake-up   a worker sleeps although what it looked at before it fell asleep has changed: it should have been
+//                  woken, and whoever changed it has not
+//   livelock       a worker goes round a retry loop with stores of its own, each round as the one before
+//   deadlock       workers only look, and what they look at stays as it is
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "machine.hpp"
+#include "waiting.hpp"
+
+namespace explorer {
+
+// The locations that the worker has read since `begin`, each with its last read, latest first.
+inline std::vector<EventId> read_since(const Graph& graph, int worker, int begin) {
+    std::vector<EventId> reads;
+    for (int index = graph.size(worker) - 1; index >= begin; --index) {
+        const EventId id{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)};
+        const auto same = [&](EventId other) { return graph[other].location == graph[id].location; };
+        if (graph[id].is_read() && std::none_of(reads.begin(), reads.end(), same)) reads.push_back(id);
+    }
+    return reads;
+}
+
+// Has another worker stored to one of them after the last look at it?
+inline bool have_changed(const Graph& graph, const std::vector<EventId>& reads) {
+    return std::any_of(reads.begin(), reads.end(), [&](EventId read) {
+        const Location location = graph[read].location;
+        for (int newer = graph.position(graph[read].source) + 1; newer <= graph.newest(location); ++newer) {
+            if (!is_own(graph.store_at(location, newer), read.worker)) return true;
+        }
+        return false;
+    });
+}
+
+inline std::string names_of(const Program& program, const Graph& graph, const std::vector<EventId>& reads) {
+    std::string names;
+    for (const EventId read : reads) names += (names.empty() ? "" : ", ") + program.name(graph[read].location);
+    return names;
+}
+
+inline Blocked kind_of(const Machine& machine, const Graph& graph, int worker) {
+    const int look = machine.look_begin(worker);
+    if (look >= 0 && have_changed(graph, read_since(graph, worker, look))) return Blocked::lost_wakeup;
+    return only_read(graph, worker, machine.round_begin(worker)) ? Blocked::deadlock : Blocked::livelock;
+}
+
+inline const char* blocked_name(Blocked blocked) {
+    switch (blocked) {
+        case Blocked::lost_wakeup: return "lost wake-up";
+        case Blocked::livelock: return "livelock";
+        case Blocked::deadlock: return "deadlock";
+        default: return "";
+    }
+}
+
+// The failure of an execution in which all of `waiting` wait for ever; the gravest of their states is its kind.
+inline Failure blocked(Machine& machine, const Graph& graph, std::span<const int> waiting) {
+    Blocked kind = Blocked::no;
+    int worst = waiting.front();
+    std::string text;
+    for (const int worker : waiting) {
+        const Blocked its = kind_of(machine, graph, worker);
+        if (its > kind) {
+            kind = its;
+            worst = worker;
+        }
+        text += text.empty() ? " " : "; ";
+        text += machine.program().describe_worker(worker);
+        if (machine.look_begin(worker) >= 0) {
+            text += " sleeps at " + place_of(machine.waiting_at(worker)) + ", and nobody will wake it";
+            continue;
+        }
+        text += its == Blocked::livelock ? " goes round at " : " waits at ";
+        text += place_of(machine.waiting_at(worker)) + ", and nobody will change " +
+                names_of(machine.program(), graph, read_since(graph, worker, machine.round_begin(worker)));
+    }
+    return {Fault::stuck, blocked_name(kind) + (":" + text), machine.waiting_at(worst), worst, kind};
+}
+
+// The failure of a retry loop with side effects that goes round and round.
+inline Failure endless(const Program& program, int worker, int rounds, std::source_location where) {
+    return {Fault::unbounded,
+            program.describe_worker(worker) + " went round the retry loop at " + place_of(where) + " more than " +
+                std::to_string(rounds) + " times",
+            where, worker, Blocked::livelock};
+}
+
+}  // namespace explorer
