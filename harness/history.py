@@ -119,10 +119,12 @@ class History:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 operations, meta = stored["operations"], json.loads(str(stored["meta"]))
-        except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
             raise HistoryError(f"{path}: not a saved history (.npz with 'operations' and 'meta'): {error}") from error
-        if meta.get("history") != 1:
-            raise HistoryError(f"{path}: history version {meta.get('history')!r}; this program reads version 1")
+        if not isinstance(meta, dict) or meta.keys() < {"history", "capacity", "shutdown", "info"}:
+            raise HistoryError(f"{path}: 'meta' is no object of history, capacity, shutdown and info")
+        if meta["history"] != 1:
+            raise HistoryError(f"{path}: history version {meta['history']!r}; this program reads version 1")
         shutdown = None if meta["shutdown"] is None else (meta["shutdown"][0], meta["shutdown"][1])
         return cls(operations, meta["capacity"], shutdown, meta["info"])
 

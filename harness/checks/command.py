@@ -16,12 +16,13 @@ import click
 
 from harness.checks.judgement import BUDGET_S, Judgement, judge
 from harness.checks.specifications import SPECIFICATIONS, SpecificationError, find
+from harness.exchange.memory import available
 from harness.history import HistoryError
 from harness.verdict import Outcome
 
 __all__ = ["command", "exit_code"]
 
-_Task = tuple[str, str | None, float, bool]
+_Task = tuple[str, str | None, float, bool, int]
 EXIT_USAGE = 2
 _PRECEDENCE = (Outcome.FAIL.exit_code, EXIT_USAGE, Outcome.INCONCLUSIVE.exit_code, Outcome.PASS.exit_code)
 
@@ -45,6 +46,12 @@ _PRECEDENCE = (Outcome.FAIL.exit_code, EXIT_USAGE, Outcome.INCONCLUSIVE.exit_cod
 @click.option(
     "--drained", is_flag=True, help="The channel was empty at the end: a message that never came out is lost."
 )
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GB",
+    help="What all files judged at a time may take; a larger history is refused.  [default: what the machine has]",
+)
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Files judged at a time.")
 @click.option(
     "--json",
@@ -58,6 +65,7 @@ def command(
     specification: str | None,
     budget: float,
     drained: bool,
+    memory: float | None,
     jobs: int,
     json_file: Path | None,
 ) -> int:
@@ -77,7 +85,9 @@ def command(
             find(specification)
         except SpecificationError as error:
             raise click.UsageError(str(error)) from error
-    judgements = _judge_all([(file, specification, budget, drained) for file in files], jobs)
+    limit = int(memory * 1e9) if memory is not None else available()
+    share = limit // min(jobs, len(files))
+    judgements = _judge_all([(file, specification, budget, drained, share) for file in files], jobs)
     return _tell(judgements, json_file)
 
 
@@ -104,13 +114,17 @@ def _judge_all(tasks: list[_Task], jobs: int) -> list[Judgement]:
 
 
 def _judge_one(task: _Task) -> Judgement:
-    file, specification, budget, drained = task
+    file, specification, budget, drained, memory = task
     try:
-        judgement = judge(file, specification, budget=budget, drained=drained)
+        judgement = judge(file, specification, budget=budget, drained=drained, memory=memory, tell=_foresee)
     except (HistoryError, SpecificationError) as error:
         return Judgement(file, error=str(error))
     # the operations stay in the process that read them
     return replace(judgement, history=None)
+
+
+def _foresee(sentence: str) -> None:
+    click.echo(sentence, err=True)
 
 
 def _tell(judgements: list[Judgement], json_file: Path | None) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from harness.history import History
 from harness.verdict import Outcome, Verdict
@@ -43,33 +46,44 @@ class Judgement:
         return Verdict.overall(self.verdicts)
 
 
-def judge(file: str, specification: str | None = None, *, budget: float = BUDGET_S, drained: bool = False) -> Judgement:
+def judge(
+    file: str,
+    specification: str | None = None,
+    *,
+    budget: float = BUDGET_S,
+    drained: bool = False,
+    memory: int | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Judgement:
     """Judge one file.
 
     Args:
         file: its name; ``-`` is standard input. specification: as `find` takes it; None: what the file says, or a FIFO.
         budget: seconds for the general search. drained: nothing was inside at the end.
+        memory: bytes that it may take; None: what the machine has. tell: hears beforehand what a large file will take.
 
     Raises:
         HistoryError: the file was not understood. SpecificationError: there is no such specification.
     """
     from harness.checks.specifications import find
     from harness.checks.wgl import check_specification
-    from harness.exchange import history_of, load_history, load_recording
+    from harness.exchange import load_history, open_reading
 
-    if Path(file).name.removesuffix(".gz").endswith(".npz") and specification in (None, FIFO):
-        return _judge_fifo(file, load_history(file), drained)
-    recording = load_recording(file)
-    named = specification or str(recording.header.get("spec") or FIFO)
-    if named == FIFO:
-        return _judge_fifo(file, history_of(recording), drained)
-    verdict = check_specification(recording, find(named), budget=budget)
+    if specification in (None, FIFO) and file.removesuffix(".gz").endswith(".npz"):
+        return _judge_fifo(file, load_history(file), None, drained)
+    with open_reading(file, memory=memory, tell=tell) as reading:
+        named = specification or str(reading.header.get("spec") or FIFO)
+        if named == FIFO:
+            history = reading.history()
+            return _judge_fifo(file, history, reading.lines, drained)
+        specified = find(named)
+        recording = reading.recording()
+    verdict = check_specification(recording, specified, budget=budget)
     rows = verdict.witness.operations if verdict.witness is not None else ()
-    operations = {row: f"line {recording.calls[row].line}: {recording.calls[row]}" for row in rows}
-    return Judgement(file, named, (verdict,), operations, history=recording)
+    return Judgement(file, named, (verdict,), {row: str(recording.calls[row]) for row in rows}, history=recording)
 
 
-def _judge_fifo(file: str, history: History, drained: bool) -> Judgement:
+def _judge_fifo(file: str, history: History, lines: npt.NDArray[np.int64] | None, drained: bool) -> Judgement:
     """What can be judged of a channel whose configuration nobody knows: not its retry policy, nor its progress."""
     from harness.checks import check_fifo, check_integrity, check_timeliness
     from harness.checks.model import model_of
@@ -80,5 +94,7 @@ def _judge_fifo(file: str, history: History, drained: bool) -> Judgement:
     # a history without time-outs says nothing of them, and is not inconclusive for that
     verdicts += [timed] if sum(timed.assertions.values()) else []
     rows = {row for verdict in verdicts if verdict.witness is not None for row in verdict.witness.operations}
-    operations = {row: history.describe(row) for row in sorted(rows)}
+    operations = {
+        row: ("" if lines is None else f"line {lines[row]}: ") + history.describe(row) for row in sorted(rows)
+    }
     return Judgement(file, FIFO, tuple(verdicts), operations, history=history)

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from harness.exchange.calls import Call, Recording
-from harness.exchange.convert import events_of, history_of
-from harness.exchange.files import load_history, load_recording, save_history
+from harness.exchange.files import Reading, load_history, load_recording, open_reading, save_history
+from harness.exchange.from_history import events_of
 
-__all__ = ["Call", "Recording", "events_of", "history_of", "load_history", "load_recording", "save_history"]
+__all__ = [
+    "Call",
+    "Reading",
+    "Recording",
+    "events_of",
+    "load_history",
+    "load_recording",
+    "open_reading",
+    "save_history",
+]

@@ -1,69 +1,116 @@
-"""Jepsen's histories: EDN, one map an operation, and the lines of its log.
+"""The part of EDN (https://github.com/edn-format/edn) that histories use.
 
-    {:type :invoke, :f :cas, :value [3 0], :process 1, :time 120, :index 4}
-    INFO  jepsen.util - 0  :invoke  :read  nil
-
-Only the part of EDN (https://github.com/edn-format/edn) that such histories use is read: maps, vectors, lists, sets,
-keywords, strings, numbers, nil and booleans. A line of a log has no time: its number stands in for it, which is sound,
-for the log is written in order.
+Maps, vectors, lists, sets, keywords, strings, numbers, nil, booleans; tags are passed over, and so is what ``#_``
+discards. Values may be spread over lines, except a string.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import IO, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from harness.exchange.calls import FIELDS, Event, Recording, pair
-from harness.history import HistoryError
+__all__ = ["EdnError", "parse_edn", "values_in"]
 
-__all__ = ["parse_edn", "read_edn", "read_jepsen_log"]
-
-_TOKEN = re.compile(r'[\s,]*(#\{|[{}\[\]()]|"(?:\\.|[^"\\])*"|;[^\n]*|[^\s,{}\[\]()";]+)')
+_TOKEN = re.compile(r'(?:[\s,]|;.*)*(#\{|#_|[{}\[\]()]|"(?:\\.|[^"\\])*"|[^\s,{}\[\]()";]+|"|$)')
 _CLOSING = {"{": "}", "#{": "}", "[": "]", "(": ")"}
-_LOG_LINE = re.compile(r"jepsen\.\S+\s+-?\s*(\S+)\s+:(invoke|ok|fail|info)\s+:(\S+)\s*(.*)$")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
-_QUEUE_NAMES = {"enqueue": "write", "dequeue": "read"}
+_INTEGER = re.compile(r"[+-]?\d+N?")
+_DEEPEST = 100
+
+_Tokens = Iterator[tuple[int, str]]
 
 
 class EdnError(ValueError):
-    """The text is no EDN that this module reads."""
+    """The text is no EDN that this module reads; `line` is where."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(problem)
+        self.line = line
 
 
 def parse_edn(text: str) -> Any:
-    """The first value of a text. Keywords become strings, lists, vectors and sets become lists.
+    """The first value of a text. Keywords become strings; lists, vectors and sets become lists.
 
     Raises:
         EdnError: it has none, or an unfinished one.
     """
-    value, _ = _value(_tokens(text), 0)
-    return value
+    return _next_value(_tokens(enumerate(text.splitlines(), 1)), 1, 0)
 
 
-def _tokens(text: str) -> list[str]:
-    return [token for token in _TOKEN.findall(text) if not token.startswith(";")]
+def values_in(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, Any]]:
+    """Line and value of every value at the top, or in the vector or list that holds them all.
+
+    Raises:
+        EdnError: a value is not understood, or the text ends inside one.
+    """
+    tokens = _tokens(lines)
+    inside = ""
+    line = 1
+    for line, token in tokens:
+        if not inside and token in ("[", "("):
+            inside = token
+        elif inside and token == _CLOSING[inside]:
+            inside = ""
+        elif token == "#_":
+            _next_value(tokens, line, 0)
+        else:
+            yield line, _value(tokens, line, token, 0)
+    if inside:
+        raise EdnError(line, f"the text ends, but {inside} is not closed")
 
 
-def _value(tokens: list[str], at: int) -> tuple[Any, int]:
-    if at >= len(tokens):
-        raise EdnError("the value is cut short")
-    token = tokens[at]
-    if token in _CLOSING:
-        items: list[Any] = []
-        at += 1
-        while at < len(tokens) and tokens[at] != _CLOSING[token]:
-            item, at = _value(tokens, at)
-            items.append(item)
-        if at >= len(tokens):
-            raise EdnError(f"{token} is never closed")
-        if token != "{":
-            return items, at + 1
-        if len(items) % 2:
-            raise EdnError("a map with a key and no value")
-        return dict(zip(map(str, items[::2]), items[1::2], strict=True)), at + 1
+def _tokens(lines: Iterable[tuple[int, str]]) -> _Tokens:
+    for line, text in lines:
+        at = 0
+        while at < len(text):
+            found = _TOKEN.match(text, at)
+            token = found[1] if found is not None else ""
+            if token == '"':
+                raise EdnError(line, "a string is never closed")
+            if token:
+                yield line, token
+            at = len(text) if found is None or not token else found.end()
+
+
+def _next_value(tokens: _Tokens, line: int, depth: int) -> Any:
+    """The next value, past whatever is discarded."""
+    for where, token in tokens:
+        if token == "#_":
+            _next_value(tokens, where, depth + 1)
+            continue
+        return _value(tokens, where, token, depth)
+    raise EdnError(line, "the value is cut short")
+
+
+def _value(tokens: _Tokens, line: int, token: str, depth: int) -> Any:
+    """The value that begins with this token."""
+    if depth > _DEEPEST:
+        raise EdnError(line, "nested deeper than this program reads")
     if token in ("}", "]", ")"):
-        raise EdnError(f"{token} closes nothing")
-    return _atom(token), at + 1
+        raise EdnError(line, f"{token} closes nothing")
+    if token.startswith("#") and token != "#{" and not token.startswith("##"):
+        return _next_value(tokens, line, depth + 1)  # a tag says how Clojure holds what follows
+    if token not in _CLOSING:
+        return _atom(token)
+    items: list[Any] = []
+    for where, inner in tokens:
+        if inner == _CLOSING[token]:
+            return items if token != "{" else _map(line, items)
+        if inner == "#_":
+            _next_value(tokens, where, depth + 1)
+        else:
+            items.append(_value(tokens, where, inner, depth + 1))
+    raise EdnError(line, f"{token} is never closed")
+
+
+def _map(line: int, items: list[Any]) -> dict[str, Any]:
+    if len(items) % 2:
+        raise EdnError(line, "a map with a key and no value")
+    keys = list(map(str, items[::2]))
+    if len(set(keys)) < len(keys):
+        raise EdnError(line, "a key occurs twice in one map")
+    return dict(zip(keys, items[1::2], strict=True))
 
 
 def _atom(token: str) -> Any:
@@ -71,77 +118,9 @@ def _atom(token: str) -> Any:
         return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), token[1:-1])
     if token in ("nil", "true", "false"):
         return {"nil": None, "true": True, "false": False}[token]
-    for number in (int, float):
-        try:
-            return number(token.removesuffix("N"))
-        except ValueError:
-            continue
-    return token.removeprefix(":")
-
-
-def read_edn(name: str, stream: IO[str]) -> Recording:
-    """A history of one map a line, with or without a vector around it.
-
-    Raises:
-        HistoryError: with file and line.
-    """
-    return Recording(name, pair(name, _edn_events(name, stream)), {})
-
-
-def _edn_events(name: str, stream: IO[str]) -> Iterator[tuple[int, Event]]:
-    for line, text in enumerate(stream, 1):
-        text = text.strip()
-        if line == 1:
-            text = text.removeprefix("[")
-        text = text.removesuffix("]") if text.count("]") > text.count("[") else text
-        if not text or text.startswith(";"):
-            continue
-        try:
-            event = parse_edn(re.sub(r"^#[\w.]+(?=\{)", "", text))
-        except EdnError as error:
-            raise HistoryError(f"{name}:{line}: not EDN: {error}") from error
-        if not isinstance(event, dict):
-            raise HistoryError(f"{name}:{line}: expected a map, one operation a line")
-        event.setdefault("time", line)
-        if event.get("process") == "nemesis":
-            continue  # faults that Jepsen injected: no call of the system
-        yield line, _normal({key: content for key, content in event.items() if key in FIELDS})
-
-
-def read_jepsen_log(name: str, stream: IO[str]) -> Recording:
-    """The operations in Jepsen's log; other lines are passed over.
-
-    Raises:
-        HistoryError: no line is an operation, or the operations make no history.
-    """
-    return Recording(name, pair(name, _log_events(name, stream)), {})
-
-
-def _log_events(name: str, stream: IO[str]) -> Iterator[tuple[int, Event]]:
-    found = False
-    for line, text in enumerate(stream, 1):
-        matched = _LOG_LINE.search(text)
-        if matched is None or matched[1] == ":nemesis":
-            continue
-        found = True
-        try:
-            tokens = _tokens(matched[4])
-            value, used = _value(tokens, 0) if tokens else (None, 0)
-            error = _atom(tokens[used]) if used < len(tokens) else ""
-        except EdnError as problem:
-            raise HistoryError(f"{name}:{line}: {problem}") from problem
-        if value == "timed-out":
-            value, error = None, "timed-out"
-        process = _atom(matched[1])
-        event = {"time": line, "process": process, "type": matched[2], "f": matched[3], "value": value}
-        yield line, _normal(event | ({"error": error} if error else {}))
-    if not found:
-        raise HistoryError(f"{name}: no line of it is an operation, as in: INFO jepsen.util - 0 :invoke :read nil")
-
-
-def _normal(event: dict[str, Any]) -> Event:
-    event["f"] = _QUEUE_NAMES.get(event.get("f", ""), event.get("f"))
-    error = event.get("error")
-    if isinstance(error, list):
-        event["error"] = str(error[0]) if error else ""
-    return event
+    if _INTEGER.fullmatch(token):
+        return int(token.removesuffix("N"))
+    try:
+        return float(token.removesuffix("M"))
+    except ValueError:
+        return token.removeprefix(":")

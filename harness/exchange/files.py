@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import gzip
-import io
+import itertools
 import json
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
-from harness.exchange.calls import Recording
-from harness.exchange.convert import events_of, history_of
-from harness.exchange.edn import read_edn, read_jepsen_log
+from harness.exchange.calls import Recording, recording_of
+from harness.exchange.columns import EventColumns, Ints, Vocabulary
+from harness.exchange.from_history import events_of
+from harness.exchange.jepsen import read_edn, read_jepsen_log
 from harness.exchange.jsonl import read_json_lines
+from harness.exchange.lines import Piece, pieces_of
+from harness.exchange.memory import CALL_BYTES, ROW_BYTES, Memory, available
+from harness.exchange.npz import load_npz
+from harness.exchange.pairing import CallColumns, Pairing
+from harness.exchange.to_history import QueueRows
 from harness.history import History, HistoryError
 
-__all__ = ["load_history", "load_recording", "save_history"]
+__all__ = ["Reading", "load_history", "load_recording", "open_reading", "save_history"]
 
-_READERS: dict[str, Callable[[str, IO[str]], Recording]] = {
+_Reader = Callable[[str, Iterator[Piece], Vocabulary, dict[str, Any]], Iterator[EventColumns]]
+_READERS: dict[str, _Reader] = {
     ".jsonl": read_json_lines,
     ".json": read_json_lines,
     ".ndjson": read_json_lines,
@@ -29,14 +38,151 @@ _READERS: dict[str, Callable[[str, IO[str]], Recording]] = {
     ".txt": read_jepsen_log,
 }
 _GZIP = b"\x1f\x8b"
+_WORTH_SAYING = 64 << 20
+"""Bytes of a file from which on its memory is said before it is read."""
 STANDARD_INPUT = "-"
+
+
+class Reading:
+    """A history that is being read: once, by one of its methods.
+
+    Attributes:
+        name: of the file. header: what it says of itself. lines: of the invocations, parallel to the rows of the
+            History, when it has been read; None where a file has no lines.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        columns: Iterator[EventColumns],
+        words: Vocabulary,
+        header: Mapping[str, Any],
+        limit: int,
+        tell: Callable[[str], None],
+        read_so_far: Callable[[], float | None],
+    ) -> None:
+        self.name = name
+        # the first piece brings the header
+        self._columns = itertools.chain(itertools.islice(columns, 1), columns)
+        first = next(self._columns, None)
+        self._columns = itertools.chain([] if first is None else [first], self._columns)
+        self._first_events = 0 if first is None else len(first)
+        self._words = words
+        self.header = header
+        self.lines: Ints | None = None
+        self._limit = limit
+        self._tell = tell
+        self._read_so_far = read_so_far
+
+    def history(self) -> History:
+        """The operations of a queue.
+
+        Raises:
+            HistoryError: something was not understood; the message says where.
+        """
+        rows = QueueRows(self.name, self._words)
+        for calls in self._calls(ROW_BYTES):
+            rows.add(calls)
+        history = rows.history(self.header)
+        self.lines = rows.lines
+        return history
+
+    def recording(self) -> Recording:
+        """The calls of whatever system.
+
+        Raises:
+            HistoryError: as `history`.
+        """
+        return recording_of(self.name, self._calls(CALL_BYTES), self._words, self.header)
+
+    def _calls(self, each: int) -> Iterator[CallColumns]:
+        memory = Memory(self._limit, each)
+        part = self._read_so_far()
+        if part is not None:
+            self._tell(memory.foresee(self.name, int(self._first_events / 2 / part)))
+        pairing = Pairing(self.name, self._words)
+        count = 0
+        for events in self._columns:
+            calls = pairing.add(events)
+            count += len(calls)
+            memory.hold(self.name, int(events.line[-1]) if len(events) else 1, count)
+            yield calls
+        yield pairing.finish()
+
+
+@contextmanager
+def open_reading(
+    path: Path | str, *, memory: int | None = None, tell: Callable[[str], None] = lambda sentence: None
+) -> Iterator[Reading]:
+    """Open a file of events, packed or not; ``-`` is standard input (JSON Lines).
+
+    Args:
+        memory: bytes that reading and judging may take; None: what the machine has. tell: is told beforehand what a
+            large file will take.
+
+    Raises:
+        HistoryError: the file was not understood; the message names it and the line.
+    """
+    name = "<stdin>" if str(path) == STANDARD_INPUT else str(path)
+    limit = available() if memory is None else memory
+    suffix = _inner(path).suffix
+    reader = read_json_lines if name == "<stdin>" else _READERS.get(suffix)
+    words, header = Vocabulary(), dict[str, Any]()
+    if suffix == ".npz":
+        text = b"".join(json.dumps(event).encode() + b"\n" for event in events_of(load_npz(path)))
+        yield Reading(
+            name, read_json_lines(name, iter([(1, text)]), words, header), words, header, limit, tell, _unknown
+        )
+        return
+    if name != "<stdin>" and Path(path).is_dir():
+        raise HistoryError(f"{name}: is a folder; give the files in it")
+    if reader is None:
+        known = ", ".join([".npz", *_READERS])
+        raise HistoryError(f"{name}: unknown kind of file {suffix!r}; known: {known}, each also with .gz")
+    try:
+        with _opened(path) as (stream, raw):
+            size = 0 if name == "<stdin>" else Path(path).stat().st_size
+
+            def read_so_far() -> float | None:
+                return raw.tell() / size if size > _WORTH_SAYING else None
+
+            columns = reader(name, pieces_of(name, stream), words, header)
+            yield Reading(name, columns, words, header, limit, tell, read_so_far)
+    except (OSError, EOFError, zlib.error) as error:
+        raise HistoryError(f"{name}: cannot be read: {error}") from error
+
+
+def _unknown() -> float | None:
+    return None
+
+
+def load_history(path: Path | str, *, memory: int | None = None) -> History:
+    """The queue operations of a file; ``-`` is standard input (JSON Lines).
+
+    Raises:
+        HistoryError: the file was not understood; the message names it and the line.
+    """
+    if _inner(path).suffix == ".npz":
+        return load_npz(path)
+    with open_reading(path, memory=memory) as reading:
+        return reading.history()
+
+
+def load_recording(path: Path | str, *, memory: int | None = None) -> Recording:
+    """The calls of a file, of whatever system.
+
+    Raises:
+        HistoryError: as `load_history`.
+    """
+    with open_reading(path, memory=memory) as reading:
+        return reading.recording()
 
 
 def save_history(history: History, path: Path | str) -> None:
     """Write ``.npz``, or JSON Lines for any other suffix; both also gzipped (``.gz``)."""
     path = Path(path)
     packed = path.suffix == ".gz"
-    inner = path.with_suffix("") if packed else path
+    inner = _inner(path)
     if inner.suffix == ".npz":
         if not packed:
             history.save(path)
@@ -51,74 +197,22 @@ def save_history(history: History, path: Path | str) -> None:
             stream.write(json.dumps(event) + "\n")
 
 
-def load_history(path: Path | str) -> History:
-    """The queue operations of a file; ``-`` is standard input (JSON Lines).
-
-    Raises:
-        HistoryError: the file was not understood; the message names it and the line.
-    """
-    if _inner(path).suffix == ".npz":
-        return _load_npz(path)
-    return history_of(load_recording(path))
-
-
-def load_recording(path: Path | str) -> Recording:
-    """The calls of a file, of whatever system.
-
-    Raises:
-        HistoryError: as `load_history`.
-    """
-    name = "<stdin>" if str(path) == STANDARD_INPUT else str(path)
-    if _inner(path).suffix == ".npz":
-        text = "".join(json.dumps(event) + "\n" for event in events_of(_load_npz(path)))
-        return read_json_lines(name, io.StringIO(text))
-    reader = read_json_lines if name == "<stdin>" else _READERS.get(_inner(path).suffix)
-    if reader is None:
-        known = ", ".join([".npz", *_READERS])
-        raise HistoryError(f"{name}: unknown kind of file {_inner(path).suffix!r}; known: {known}, each also with .gz")
-    try:
-        with _text(path) as stream:
-            return reader(name, stream)
-    except (OSError, EOFError) as error:
-        raise HistoryError(f"{name}: cannot be read: {error}") from error
-    except UnicodeDecodeError as error:
-        raise HistoryError(f"{name}: not UTF-8 text: {error.reason}") from error
-
-
 def _inner(path: Path | str) -> Path:
     path = Path(path)
     return path.with_suffix("") if path.suffix == ".gz" else path
 
 
 @contextmanager
-def _text(path: Path | str) -> Any:
-    """A text stream of a file or of standard input, unpacked if it begins as gzip does."""
+def _opened(path: Path | str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """The bytes of a file or of standard input, unpacked if they begin as gzip does; and the file itself."""
     if str(path) == STANDARD_INPUT:
-        with Path("/dev/stdin").open("rb") as raw:
-            packed = raw.peek(2)[:2] == _GZIP
-            yield io.TextIOWrapper(gzip.GzipFile(fileobj=raw) if packed else raw, encoding="utf-8")
+        yield _unpacked(sys.stdin.buffer), sys.stdin.buffer
         return
-    if Path(path).suffix == ".gz":
-        with gzip.open(path, "rt", encoding="utf-8") as stream:
-            yield stream
-        return
-    with Path(path).open(encoding="utf-8") as stream:
-        yield stream
+    with Path(path).open("rb") as raw:
+        if Path(path).suffix == ".gz" and raw.peek(2)[:2] not in (_GZIP, b""):
+            raise HistoryError(f"{path}: is no gzip file, although its name says so")
+        yield _unpacked(raw), raw
 
 
-def _load_npz(path: Path | str) -> History:
-    if Path(path).suffix != ".gz":
-        try:
-            return History.load(path)
-        except OSError as error:
-            raise HistoryError(f"{path}: cannot be read: {error}") from error
-    try:
-        with tempfile.NamedTemporaryFile(suffix=".npz") as unpacked:
-            with gzip.open(path, "rb") as source:
-                shutil.copyfileobj(source, unpacked)
-            unpacked.flush()
-            return History.load(unpacked.name)
-    except HistoryError as error:
-        raise HistoryError(f"{path}: holds no saved history") from error
-    except (OSError, EOFError) as error:
-        raise HistoryError(f"{path}: cannot be read: {error}") from error
+def _unpacked(raw: Any) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if raw.peek(2)[:2] == _GZIP else raw

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,8 @@ import pytest
 from harness.checks import check_fifo
 from harness.checks.specifications import SPECIFICATIONS, Operation, SpecificationError, find
 from harness.checks.wgl import check_specification, search
-from harness.exchange import Call, Recording, history_of
-from harness.history import PENDING_RETURN, HistoryError
+from harness.exchange import Call, Recording, load_history
+from harness.history import PENDING_RETURN, History, HistoryError
 from harness.verdict import Outcome
 
 # how many random histories a specification is compared on
@@ -151,12 +153,25 @@ def queue_recording(generator: np.random.Generator, operations: int, swap: bool)
     return Recording("drawn", tuple(sorted(calls, key=lambda call: call.invoked)))
 
 
-def test_two_engines_agree_on_medium_histories() -> None:
+def history_of(recording: Recording, path: Path) -> History:
+    """The same calls, by way of a file."""
+    events = []
+    for call in recording.calls:
+        common = {"process": call.process, "f": call.f}
+        error = {"error": call.error} if call.error else {}
+        events.append({"time": call.invoked, "type": "invoke", "value": call.argument} | common)
+        events.append({"time": call.returned, "type": call.type, "value": call.result} | common | error)
+    events.sort(key=lambda event: (event["time"], event["type"] != "invoke"))
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return load_history(path)
+
+
+def test_two_engines_agree_on_medium_histories(tmp_path: Path) -> None:
     generator = np.random.default_rng(2)
     outcomes = dict.fromkeys(Outcome, 0)
     for _ in range(100):
         recording = queue_recording(generator, 70, swap=bool(generator.random() < 0.5))
-        fast = check_fifo(history_of(recording))
+        fast = check_fifo(history_of(recording, tmp_path / "history.jsonl"))
         slow = check_specification(recording, find("fifo"), budget=60)
         assert fast.outcome is slow.outcome, f"{fast}\n{slow}"
         outcomes[fast.outcome] += 1
