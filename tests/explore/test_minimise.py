@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import heapq
+import random
 import re
+from collections.abc import Callable
 
 import pytest
 
 from harness import _explorer
 from harness.explore import subject_of
-from harness.explore.programs import CONVICTING, WITH_DEAD
+from harness.explore.litmus import Instruction, LitmusProgram
+from harness.explore.programs import CONVICTING, WITH_DEAD, program
 
 # mutant: program, fewest stale accesses, context switches, other choices, and steps
 MINIMA = {
@@ -115,3 +119,103 @@ def test_what_does_not_fail_is_refused() -> None:
         _explorer.minimise(subject, f"explore1:{subject.fingerprint}:")
     with pytest.raises(ValueError, match="belongs to program"):
         _explorer.minimise(subject, "explore1:00000000:A")
+
+
+def drawn_program(chance: random.Random) -> LitmusProgram:
+    """Two or three workers with a few accesses of two locations, some plain, some checked."""
+
+    def instruction() -> list[Instruction]:
+        location, value = chance.randrange(2), chance.randrange(1, 3)
+        load = Instruction("load", location, order=chance.choice(["relaxed", "acquire"]))
+        return chance.choice(
+            [
+                [load],
+                [load, Instruction("check", value=chance.randrange(2))],
+                [Instruction("store", location, value, order=chance.choice(["relaxed", "release"]))],
+                [Instruction("store", 2, value, order="plain")],
+                [Instruction("load", 2, order="plain")],
+                [Instruction("add", location, 1, order=chance.choice(["relaxed", "acq_rel"]))],
+                [Instruction("compare", location, value, 0, "acq_rel", "acquire")],
+                [Instruction("choose", value=2), Instruction("check", value=0)],
+                [Instruction("fence", order=chance.choice(["acquire", "release", "seq_cst"]))],
+            ]
+        )
+
+    workers = chance.choice([2, 2, 3])
+    return LitmusProgram(
+        3, [[step for _ in range(4 - workers // 2) for step in instruction()] for _ in range(workers)]
+    )
+
+
+def brute_minimum(make: Callable[[], _explorer.Subject], like: _explorer.Failure) -> tuple[int, int, int, int]:
+    """By trying schedules, the cheap ones first; only those that differ in nothing that matters later are dropped.
+
+    The measure is computed from the steps alone.
+    """
+    open_: list[tuple[tuple[int, int, int, int], list[tuple[int, int]]]] = [((0, 0, 0, 0), [])]
+    closed = set()
+    while open_:
+        cost, steps = heapq.heappop(open_)
+        stepper = _explorer.Stepper(make())
+        if [stepper.step(worker, choice) for worker, choice in steps] != [choice for _, choice in steps]:
+            continue  # the model forbids it
+        enabled = [] if stepper.over else stepper.enabled()
+        failure = stepper.failure if stepper.over or enabled else stepper.finish()
+        if failure is not None and (failure.fault, failure.blocked) == (like.fault, like.blocked):
+            return cost
+        state = (stepper.graph, steps[-1][0] if steps else -1)
+        if state in closed:
+            continue
+        closed.add(state)
+        for worker in enabled:
+            environment = stepper.next(worker) == "choice"
+            for choice in range(stepper.choices(worker)):
+                step = (
+                    not environment and choice > 0,
+                    bool(steps) and steps[-1][0] != worker,
+                    environment and choice > 0,
+                    1,
+                )
+                more = tuple(old + new for old, new in zip(cost, step, strict=True))
+                heapq.heappush(open_, (more, [*steps, (worker, choice)]))  # type: ignore[arg-type]
+    raise AssertionError("no schedule fails so")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_schedule_of_a_litmus_program_is_cheaper(seed: int) -> None:
+    """Where a worker can fail by itself others may do so sooner: only then is the minimum not known to be exact."""
+    chance = random.Random(seed)
+    for _ in range(100):
+        program = drawn_program(chance)
+        failures = _explorer.explore(program.subject()).failures
+        if failures:
+            break
+    minimal = _explorer.minimise(program.subject(), failures[0].schedule)
+    assert minimal.failure.fault == failures[0].fault
+    least = brute_minimum(program.subject, failures[0])
+    assert counted(minimal) == least if minimal.exact else counted(minimal) >= least
+    assert minimal.stale == least[0]
+
+
+@pytest.mark.parametrize(
+    ("mutant", "calls", "capacity"),
+    [
+        ("publish-relaxed", ["W", "R"], 32),
+        ("load-header-relaxed", ["W", "R"], 32),
+        ("early-publish", ["W", "R"], 32),
+        ("blind-removal", ["WR", "R"], 48),
+        ("silent-writer", ["w", "r"], 48),
+        ("sleeper-fence-acq-rel", ["w", "r"], 48),
+        ("lost-wakeup", ["w", "r"], 48),
+        ("take-owner-relaxed", ["W", "W"], 48),
+        ("skip-any", ["WRW", "ps"], 48),
+    ],
+)
+def test_no_schedule_of_a_channel_program_is_cheaper(mutant: str, calls: list[str], capacity: int) -> None:
+    def make() -> _explorer.Subject:
+        return subject_of(program("tiny", capacity, calls), mutant=mutant)
+
+    found = _explorer.explore(make()).failures[0]
+    minimal = _explorer.minimise(make(), found.schedule)
+    assert minimal.exact
+    assert counted(minimal) == brute_minimum(make, found)

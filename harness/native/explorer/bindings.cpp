@@ -18,6 +18,7 @@
 #include "harness/native/explorer/atomic.hpp"
 #include "harness/native/explorer/bind_minimise.hpp"
 #include "harness/native/explorer/bind_progress.hpp"
+#include "harness/native/explorer/bind_stepper.hpp"
 #include "harness/native/explorer/describe.hpp"
 #include "harness/native/explorer/exhaustive.hpp"
 #include "harness/native/explorer/litmus.hpp"
@@ -435,4 +436,5 @@ NB_MODULE(_explorer, module) {
         "subject"_a, "schedule"_a, "model"_a = "rc11", "alone"_a = -1,
         "One execution again: its graph, and its failure if it has one.");
     bind_minimise(module);
+    bind_stepper(module);
 }

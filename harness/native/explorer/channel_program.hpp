@@ -124,6 +124,28 @@ public:
     }
     std::size_t distinct_histories() const { return judged_.size(); }
 
+    // --- for an execution whose program is written while it runs: the workers are then to be run from their start -----
+
+    void append(int worker, const harness::ScriptOperation& operation) {
+        const auto at = static_cast<std::size_t>(worker);
+        plan_.scripts[at].push_back(operation);
+        logs_[at].resize(plan_.scripts[at].size());
+    }
+    SimBlock& block() { return *block_; }
+    // What has been called so far, worker by worker, and what was answered.
+    std::vector<Call> calls() const {
+        std::vector<Call> calls;
+        for (const Log& log : logs_) {
+            for (std::size_t at = 0; at < log.used; ++at) calls.push_back(log.calls[at].call);
+        }
+        return calls;
+    }
+    // Is the last call that this worker began still under way?
+    bool in_call(int worker) const {
+        const Log& log = logs_[static_cast<std::size_t>(worker)];
+        return log.used > 0 && !log.calls[log.used - 1].returned;
+    }
+
     // Why the history of this execution is wrong, if it is.
     std::optional<std::string> judge(const Graph& graph) {
         collect(graph);

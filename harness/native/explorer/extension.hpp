@@ -24,6 +24,12 @@ public:
         const Event& previous = graph[{id.worker, static_cast<std::int16_t>(id.index - 1)}];
         return model_ == Model::sc ? previous.porf : previous.hb;
     }
+    // ... by an access that the worker has yet to make
+    int oldest(const Graph& graph, int worker, Location location) const {
+        const Event* last = graph.last(worker);
+        if (last == nullptr) return 0;
+        return coherence_floor(graph, model_ == Model::sc ? last->porf : last->hb, location);
+    }
     int oldest_source(const Graph& graph, EventId read) const {
         return coherence_floor(graph, known_before(graph, read), graph[read].location);
     }

@@ -222,6 +222,7 @@ public:
     int given(int worker) const { return threads_[static_cast<unsigned>(worker)].consumed; }
     // How many of its accesses the current worker has made.
     int consumed() { return mine().consumed; }
+    int consumed(int worker) const { return threads_[static_cast<unsigned>(worker)].consumed; }
 
 private:
     static constexpr int max_idle_pauses = 1'000'000;

@@ -33,7 +33,7 @@ struct Minimal {
     std::vector<Step> steps;
     Cost cost;
     Failure failure;
-    bool exact = false;  // every execution was seen: no schedule is cheaper
+    bool exact = false;  // every execution was seen to its end: no schedule is cheaper
     std::uint64_t executions = 0;
 };
 
@@ -118,10 +118,13 @@ private:
             cost_.stale += event.position < graph.newest(event.location);
         }
     }
+    bool fails_so(const Failure& failure) const {
+        return failure.fault == best_.failure.fault && failure.blocked == best_.failure.blocked;
+    }
     // Take it if it fails in the same way and is cheaper.
     bool consider(Strategy& strategy) {
         const std::optional<Minimal> found = attempt(strategy);
-        if (!found || found->failure.fault != best_.failure.fault || found->cost >= best_.cost) return false;
+        if (!found || !fails_so(found->failure) || found->cost >= best_.cost) return false;
         best_ = *found;
         return true;
     }
@@ -162,7 +165,7 @@ private:
         if (const auto ordered = cheapest(walk_.graph(), failure, access, best_.cost)) consider(ordered->steps);
     }
 
-    // Look at every failing execution under a model. True if that were all.
+    // Look at every failing execution under a model. True if those are all that there are.
     bool search(Model model) {
         ExhaustiveOptions options;
         options.model = model;
@@ -174,9 +177,11 @@ private:
         driver.judge = judge_;
         static constexpr Operation none{};
         std::vector<Ordered> found;  // each cheaper than the one before
+        bool all_seen = true;        // an execution ends with the first access that fails: others may do so sooner
         driver.on_failure = [&](const Graph& graph) {
             const Failure& failure = driver.failures().back();
-            if (failure.fault != best_.failure.fault) return;
+            all_seen = all_seen && is_of_all(failure);
+            if (!fails_so(failure)) return;
             const Operation& access = failure.fault == Fault::race ? driver.machine().pending(failure.worker) : none;
             auto ordered = cheapest(graph, failure, access, found.empty() ? best_.cost : found.back().cost);
             if (ordered) found.push_back(std::move(*ordered));
@@ -184,10 +189,11 @@ private:
         const Counts counts = driver.explore();
         executions_ += counts.runs;
         // replayed only now: a walk runs the same workers, and would disturb the driver's
+        all_seen = all_seen && counts.exhausted;
         for (std::size_t at = found.size(); at-- > 0;) {
-            if (consider(found[at].steps)) return counts.exhausted && at + 1 == found.size();
+            if (consider(found[at].steps)) return all_seen && at + 1 == found.size();
         }
-        return counts.exhausted && found.empty();
+        return all_seen && found.empty();
     }
 
     // --- for programs that are too large ---------------------------------------------------------------------------
@@ -199,6 +205,12 @@ private:
     }
     bool improve_by_one(int& left) {
         const std::vector<Step> steps = best_.steps;
+        if (!is_of_all(best_.failure)) {  // it may take but one worker
+            for (int worker = 0; worker < static_cast<int>(program_->workers.size()); ++worker) {
+                if (left-- <= 0) return false;
+                if (consider({{worker, 0}})) return true;
+            }
+        }
         for (std::size_t at = 0; at < steps.size(); ++at) {
             if (steps[at].choice == 0) continue;
             std::vector<Step> changed = steps;

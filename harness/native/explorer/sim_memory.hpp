@@ -57,7 +57,10 @@ public:
     }
     Location wakeups() const { return wakeups_; }
     Location dead(unsigned worker) const { return dead_[worker % max_workers]; }
-    std::size_t kills() const { return kills_.size(); }
+    std::size_t kills() const { return std::max(kills_.size(), expected_kills_); }
+    void kill(Kill kill) { kills_.push_back(kill); }
+    // So many may yet be killed: whoever waits for an owner reckons with that from the start.
+    void expect_kills(std::size_t count) { expected_kills_ = count; }
     bool killed(int worker, int step) const {
         for (const Kill& kill : kills_) {
             if (kill.worker == worker && kill.step == step) return true;
@@ -88,6 +91,7 @@ private:
     ipc::Geometry geometry_;
     std::vector<Location> locations_;
     std::vector<Kill> kills_;
+    std::size_t expected_kills_ = 0;
     std::array<Location, max_workers> dead_{};
     Location wakeups_ = no_location;
     std::array<Clock, max_workers> clocks_{};

@@ -98,6 +98,24 @@ public:
         machine_.forget();
         for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) machine_.resume(worker);
     }
+    // Run the workers from their start to where the execution is: they may go on otherwise now.
+    void catch_up() {
+        machine_.forget();
+        for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) {
+            do machine_.resume(worker);  // it stops at every pause that was a wait
+            while (!ended_ && machine_.consumed(worker) < graph_.size(worker));
+        }
+    }
+    // In how many ways an enabled worker could make its access: 0 is the ordinary one.
+    int choices(int worker) {
+        const Operation& operation = machine_.pending(worker);
+        if (operation.kind == Kind::choice) return static_cast<int>(operation.value);
+        if (operation.location == no_location || operation.location >= graph_.locations()) return 1;
+        if (operation.order == Order::plain) return 1;
+        const int newest = graph_.newest(operation.location);
+        const int stores = newest - extension_.oldest(graph_, worker, operation.location) + 1;
+        return operation.weak ? stores * 2 : stores;
+    }
     bool over() const { return ended_; }
     End end() const { return end_; }
     // The workers that could make a step. A worker in pause() goes on, to its next access, when something that its
@@ -116,6 +134,25 @@ public:
     // An enabled worker makes its access, as the strategy chooses, and goes on to its next.
     void advance(int worker) {
         if (perform(worker, machine_.pending(worker))) machine_.resume(worker);
+    }
+
+    // Nobody is enabled: the execution is complete, or stuck.
+    void finish() {
+        std::vector<int> stuck;
+        bool may = true;
+        for (int worker = 0; worker < machine_.workers(); ++worker) {
+            if (machine_.state(worker) != State::waiting || stopped(worker)) continue;
+            stuck.push_back(worker);
+            may = may && may_wait && may_wait(machine_, graph_, worker);
+        }
+        if (!may) {
+            failed(blocked(machine_, graph_, stuck));
+            return;
+        }
+        finish_as(End::complete);
+        if (!judge) return;
+        if (auto wrong = judge(graph_))
+            failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
     }
 
     // --- Driver ----------------------------------------------------------------------------------------------------
@@ -143,24 +180,6 @@ private:
     void finish_as(End end) {
         end_ = end;
         ended_ = true;
-    }
-
-    void finish() {
-        std::vector<int> stuck;
-        bool may = true;
-        for (int worker = 0; worker < machine_.workers(); ++worker) {
-            if (machine_.state(worker) != State::waiting || stopped(worker)) continue;
-            stuck.push_back(worker);
-            may = may && may_wait && may_wait(machine_, graph_, worker);
-        }
-        if (!may) {
-            failed(blocked(machine_, graph_, stuck));
-            return;
-        }
-        finish_as(End::complete);
-        if (!judge) return;
-        if (auto wrong = judge(graph_))
-            failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
     }
 
     int choose(int count) {
