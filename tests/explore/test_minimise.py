@@ -142,9 +142,7 @@ def drawn_program(chance: random.Random) -> LitmusProgram:
         )
 
     workers = chance.choice([2, 2, 3])
-    return LitmusProgram(
-        3, [[step for _ in range(4 - workers // 2) for step in instruction()] for _ in range(workers)]
-    )
+    return LitmusProgram(3, [[step for _ in range(4 - workers // 2) for step in instruction()] for _ in range(workers)])
 
 
 def brute_minimum(make: Callable[[], _explorer.Subject], like: _explorer.Failure) -> tuple[int, int, int, int]:

@@ -33,7 +33,7 @@ inline harness::ScriptOperation script_operation(std::uint8_t kind, ipc::u64 val
 }
 
 // Every call of a stepper may run fibers, and only one machine at a time may do so.
-struct Alone {
+struct Exclusively {
     std::lock_guard<std::mutex> lock{exploring};
 };
 
@@ -57,33 +57,33 @@ inline void bind_stepper(nanobind::module_& module) {
             "graph", [](const Stepper& self) { return describe(self.walk().graph(), self.workers()); },
             "The execution so far as text: the same for two executions exactly if they are the same.")
         .def_prop_ro("over", &Stepper::over, "It has failed, or finish() was called, or a step was a dead end.")
-        .def("enabled", &Stepper::enabled, nb::call_guard<Alone>(), "Workers that could make a step.")
-        .def("waits", &Stepper::waits, nb::call_guard<Alone>(), "worker"_a,
+        .def("enabled", &Stepper::enabled, nb::call_guard<Exclusively>(), "Workers that could make a step.")
+        .def("waits", &Stepper::waits, nb::call_guard<Exclusively>(), "worker"_a,
              "Is it in a retry loop, or asleep, and nothing that it waits for has changed?")
-        .def("in_call", &Stepper::in_call, nb::call_guard<Alone>(), "worker"_a,
+        .def("in_call", &Stepper::in_call, nb::call_guard<Exclusively>(), "worker"_a,
              "Has it begun a call that has not returned?")
         .def("is_killed", &Stepper::is_killed, "worker"_a)
-        .def("is_killable", &Stepper::is_killable, nb::call_guard<Alone>(), "worker"_a)
+        .def("is_killable", &Stepper::is_killable, nb::call_guard<Exclusively>(), "worker"_a)
         .def(
             "next",
             [](Stepper& self, int worker) { return kinds[static_cast<std::size_t>(self.next(worker).kind)]; },
-            nb::call_guard<Alone>(), "worker"_a, "What an enabled worker would do: read, write, fence or choice.")
-        .def("choices", &Stepper::choices, nb::call_guard<Alone>(), "worker"_a,
+            nb::call_guard<Exclusively>(), "worker"_a, "What an enabled worker would do: read, write, fence or choice.")
+        .def("choices", &Stepper::choices, nb::call_guard<Exclusively>(), "worker"_a,
              "In how many ways; 0 is the newest store, or the ordinary course of things.")
         .def(
             "start",
             [](Stepper& self, int worker, std::uint8_t kind, ipc::u64 value, std::uint32_t size,
                ipc::Nanoseconds timeout) { self.start(worker, script_operation(kind, value, size, timeout)); },
-            nb::call_guard<Alone>(), "worker"_a, "kind"_a, "value"_a = 0, "size"_a = 0, "timeout"_a = harness::kNoTimeout,
+            nb::call_guard<Exclusively>(), "worker"_a, "kind"_a, "value"_a = 0, "size"_a = 0, "timeout"_a = harness::kNoTimeout,
             "Begin the next call of a worker that is between calls; it stops before its first access.")
-        .def("step", &Stepper::step, nb::call_guard<Alone>(), "worker"_a,
+        .def("step", &Stepper::step, nb::call_guard<Exclusively>(), "worker"_a,
              "choice"_a = 0, "An enabled worker makes its next access. A choice that is forbidden becomes the next newer; returns the one that "
              "was made.")
-        .def("kill", &Stepper::kill, nb::call_guard<Alone>(), "worker"_a,
+        .def("kill", &Stepper::kill, nb::call_guard<Exclusively>(), "worker"_a,
              "An enabled worker stops for ever before its next access.")
-        .def("judge", [](Stepper& self) { return found_if_any(self.judge()); }, nb::call_guard<Alone>(),
+        .def("judge", [](Stepper& self) { return found_if_any(self.judge()); }, nb::call_guard<Exclusively>(),
              "When nobody can make a step: the failure so far, or what is wrong with the history.")
-        .def("finish", [](Stepper& self) { return found_if_any(self.finish()); }, nb::call_guard<Alone>(),
+        .def("finish", [](Stepper& self) { return found_if_any(self.finish()); }, nb::call_guard<Exclusively>(),
              "When nobody can make a step: as judge(), and whoever waits is stuck. It is over then.")
         .def_prop_ro(
             "failure",
