@@ -15,6 +15,9 @@ __all__ = ["FULL", "QUICK", "BenchRun", "Effort", "run_bench"]
 ChannelMaker = Callable[[str, int | None], Transport]
 """Makes the channel under a name for tables, with that many spins (None: its default)."""
 
+NativeMaker = Callable[[], Transport]
+"""Makes the same channel, carrying in native loops."""
+
 NativeCost = Callable[[int], float]
 """ns of a native write and read of so many bytes."""
 
@@ -65,6 +68,7 @@ class BenchRun:
 
 def run_bench(
     channel: ChannelMaker,
+    natively: NativeMaker,
     native: NativeCost,
     effort: Effort,
     on: Sequence[str] = ("processes", "threads"),
@@ -107,13 +111,16 @@ def run_bench(
     def ours() -> list[Transport]:
         return [channel("channel", None)]
 
+    def both_faces() -> list[Transport]:
+        return [*ours(), natively()]
+
     for where in on:
         for senders, receivers in effort.workers:
-            measure("workers", where, ours(), senders, receivers)
+            measure("workers", where, both_faces(), senders, receivers)
         for size in effort.sizes:
-            measure("size", where, ours(), size=size)
-        measure("batch", where, ours(), batch=_BATCH)
-        measure("batch", where, ours(), 2, 2, batch=_BATCH)
+            measure("size", where, both_faces(), size=size)
+        measure("batch", where, both_faces(), batch=_BATCH)
+        measure("batch", where, both_faces(), 2, 2, batch=_BATCH)
         measure("unpinned", where, ours(), 2, 2, pin=False)
         measure("near full", where, ours(), capacity=_NEAR_FULL)
         if with_peers:

@@ -37,6 +37,8 @@ class End:
     Attributes:
         send, receive: one message. send_many, receive_many: a batch (which may give fewer than asked for); None where
             the transport has none.
+        send_all, receive_all: a whole slice in native code, from (messages, bytes of each, messages per call) and from
+            (messages, messages per call); None where it is made of calls from Python.
         counters: totals of the whole transport by name (retries, sleeps, ...), where it counts them.
     """
 
@@ -45,6 +47,8 @@ class End:
     send_many: Callable[[Sequence[bytes]], Any] | None = None
     receive_many: Callable[[int], Sequence[Any]] | None = None
     counters: Callable[[], dict[str, int]] | None = None
+    send_all: Callable[[int, int, int], Any] | None = None
+    receive_all: Callable[[int, int], Any] | None = None
 
 
 class Transport(Protocol):

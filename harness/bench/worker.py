@@ -93,6 +93,9 @@ def _obey(command: Command, ends: list[End]) -> Outcome:
 
 
 def _send(command: Command, ends: list[End]) -> bytes:
+    if ends[0].send_all is not None:
+        ends[0].send_all(command.count, command.size, command.batch)
+        return b""
     message = bytes(command.size)
     if command.batch > 1:
         send_many = ends[0].send_many
@@ -109,6 +112,9 @@ def _send(command: Command, ends: list[End]) -> bytes:
 
 
 def _receive(command: Command, ends: list[End]) -> bytes:
+    if ends[0].receive_all is not None:
+        ends[0].receive_all(command.count // command.batch * command.batch, command.batch)
+        return b""
     receive_many = ends[0].receive_many
     if command.batch > 1 and receive_many is not None:
         missing = command.count // command.batch * command.batch

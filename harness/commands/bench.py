@@ -42,7 +42,7 @@ def command(**options: Any) -> int:
     from harness.bench.plan import FULL, QUICK, run_bench
     from harness.bench.record import bench_record, lines
     from harness.environment import environment
-    from harness.systems.transport import ChannelTransport, native_pair_ns
+    from harness.systems.transport import ChannelTransport, NativeTransport, native_pair_ns
 
     def channel(name: str, spins: int | None) -> ChannelTransport:
         return ChannelTransport(name) if spins is None else ChannelTransport(name, spins)
@@ -51,7 +51,7 @@ def command(**options: Any) -> int:
     started, began, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
     on = ("processes", "threads") if options["on"] == "both" else (options["on"],)
     effort = FULL if options["full"] else QUICK
-    run = run_bench(channel, native_pair_ns, effort, on, not options["no_peers"], _say)
+    run = run_bench(channel, NativeTransport, native_pair_ns, effort, on, not options["no_peers"], _say)
     record = bench_record(
         run,
         started=started.isoformat(timespec="seconds"),

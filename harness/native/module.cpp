@@ -6,6 +6,7 @@
 #include <nanobind/stl/tuple.h>
 
 #include "channel/native/handle.hpp"
+#include "harness/native/bare.hpp"
 #include "harness/native/mutants.hpp"
 #include "harness/native/script.hpp"
 
@@ -109,29 +110,33 @@ public:
             block_->count(static_cast<ipc::Operation>(i), tallies[i].effort, tallies[i].calls);
     }
 
-    // The single operations of a script, one after another, with no record, stamp, fresh payload or verification: what
-    // benchmarks/recording.py compares a script with. Returns the ns that they took.
+    // A channel of its own for loops that record nothing.
+    template <class F>
+    auto bare(const PolicyNumbers& numbers, Nanoseconds give_up, F&& work) const {
+        const nb::gil_scoped_release no_gil;
+        ipc::Channel<ipc::RealMemory> channel(block_->memory(), block_->geometry(), to_policy(numbers), &block_->me());
+        BareLoops loops(channel, give_up);
+        return work(loops);
+    }
+
+    // The single operations of a script, unrecorded: what benchmarks/recording.py compares a script with.
     Nanoseconds run_bare(nb::handle script_bytes, const PolicyNumbers& numbers) const {
         const BufferView bytes(script_bytes);
         const std::span script(reinterpret_cast<const ScriptOperation*>(bytes.data()),
                                bytes.size() / sizeof(ScriptOperation));
-        ipc::Channel<ipc::RealMemory> channel(block_->memory(), block_->geometry(), to_policy(numbers), &block_->me());
-        std::vector<std::byte> payload(channel.geometry().capacity());
-        struct Sink {
-            std::byte* to;
-            std::byte* reserve(u64, ipc::Position) const { return to; }
-        } sink{payload.data()};
-        ipc::DirectHook hook;
-        const nb::gil_scoped_release no_gil;
-        const Nanoseconds start = ipc::monotonic_now();
-        for (const ScriptOperation& operation : script) {
-            ipc::Effort effort;
-            ipc::Position id;
-            if (operation.kind == Kind::try_write) channel.try_write({payload.data(), operation.size}, id, effort);
-            else if (operation.kind == Kind::try_read) channel.try_read(sink, id, effort, hook);
-            else throw std::invalid_argument("a bare script has try_write and try_read only");
-        }
-        return ipc::monotonic_now() - start;
+        return bare(numbers, ipc::never, [&](BareLoops& loops) { return loops.script(script); });
+    }
+
+    void send(std::size_t count, std::size_t size, std::size_t batch, const PolicyNumbers& numbers,
+              Nanoseconds give_up) const {
+        if (size > block_->geometry().max_message()) throw nb::value_error("the message is larger than max_message");
+        const ipc::Effort effort = bare(numbers, give_up, [&](BareLoops& loops) { return loops.send(count, size, batch); });
+        block_->count(ipc::Operation::write, effort, (count + batch - 1) / batch);
+    }
+
+    void receive(std::size_t count, std::size_t batch, const PolicyNumbers& numbers, Nanoseconds give_up) const {
+        const ipc::Effort effort = bare(numbers, give_up, [&](BareLoops& loops) { return loops.receive(count, batch); });
+        block_->count(ipc::Operation::read, effort, (count + batch - 1) / batch);
     }
 
 private:
@@ -278,7 +283,11 @@ void bind_scripts(nb::module_& module) {
              "Run one worker's script, without the GIL, until it ends or the run is over.")
         .def("run_bare", &Attachment::run_bare, nb::arg("script"), nb::arg("policy"),
              nb::sig("def run_bare(self, script: object, policy: tuple[int, int, int, int, int]) -> int"),
-             "Run try_write and try_read operations unrecorded; ns that they took.");
+             "Run try_write and try_read operations unrecorded; ns that they took.")
+        .def("send", &Attachment::send, nb::arg("count"), nb::arg("size"), nb::arg("batch"), nb::arg("policy"),
+             nb::arg("give_up"), "Write so many messages, `batch` a call, without the GIL.")
+        .def("receive", &Attachment::receive, nb::arg("count"), nb::arg("batch"), nb::arg("policy"),
+             nb::arg("give_up"), "Read so many messages, up to `batch` a call, without the GIL.");
 }
 
 void bind_mutants(nb::module_& module) {

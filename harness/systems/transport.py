@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,9 +14,10 @@ from harness.bench.transport import End, Reach
 from harness.operation import NO_TIMEOUT, Kind
 from harness.program import OPERATION
 
-__all__ = ["ChannelTransport", "native_pair_ns"]
+__all__ = ["ChannelTransport", "NativeTransport", "native_pair_ns"]
 
 _NATIVE_PAIRS = 50_000
+_PATIENCE_NS = 60_000_000_000
 
 
 @dataclass
@@ -58,6 +60,27 @@ class ChannelTransport:
             self._channel.unlink()
             self._channel.close()
             self._channel = None
+
+
+@dataclass
+class NativeTransport(ChannelTransport):
+    """The same channel, its slices in native loops without the GIL: what the core carries, with Python out of the way."""
+
+    name: str = "channel, native"
+
+    def _end(self) -> End:
+        if self._channel is None:
+            raise ValueError("open() comes first")
+        attachment = _native.Attachment.segment(self._channel.name)
+        policy = self._channel.config.policy()
+
+        def send_all(count: int, size: int, batch: int) -> None:
+            attachment.send(count, size, batch, policy, time.monotonic_ns() + _PATIENCE_NS)
+
+        def receive_all(count: int, batch: int) -> None:
+            attachment.receive(count, batch, policy, time.monotonic_ns() + _PATIENCE_NS)
+
+        return replace(super()._end(), send_all=send_all, receive_all=receive_all)
 
 
 def native_pair_ns(size: int) -> float:
