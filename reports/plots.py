@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Plot", "gate_ratios", "performance"]
+__all__ = ["Plot", "gate_ratios", "new_figure", "nines", "performance"]
 
 MOST_PANELS = 12
 _KINDS = (
@@ -69,6 +69,12 @@ def performance(records: Sequence[RunRecord]) -> Iterator[Plot]:
             _throughput,
         ),
         (
+            "workers",
+            "Throughput by worker",
+            "Operations per second of each worker, from its first call to its last response; waiting is part of it.",
+            _by_worker,
+        ),
+        (
             "latency",
             "Latency percentiles",
             "Time from call to return, on an axis of nines; waiting for a message or for space is part of it.",
@@ -95,7 +101,8 @@ def _panels(records: Sequence[RunRecord]) -> list[Panel]:
     return list(panels.items())
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, laid out by itself."""
     import matplotlib as mpl
 
     # only the agg and svg backends are touched: no display, no pyplot, no global state
@@ -111,7 +118,7 @@ def _grid(panels: list[Panel], draw: Callable[[Axes, RunRecord, Metrics], None])
     columns = min(_COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     with mpl.rc_context(STYLE):
-        figure = _figure(4.6 * columns, 1.9 * rows + 0.45)
+        figure = new_figure(4.6 * columns, 1.9 * rows + 0.45)
         handles: dict[str, Artist] = {}
         for index, (title, records) in enumerate(panels):
             axes = figure.add_subplot(rows, columns, index + 1)
@@ -153,14 +160,33 @@ def _throughput(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
     axes.set_ylabel("M operations/s")
 
 
-def _nines(percent: float) -> float:
+def _by_worker(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
+    points = [
+        (entry["worker"], entry["operations"] * 1e3 / (entry["last_ns"] - entry["first_ns"]))
+        for entry in metrics.workers
+        if entry["last_ns"] > entry["first_ns"]
+    ]
+    if not points:
+        return
+    index = 0 if record.mode == "native" else 1
+    numbers, rates = zip(*points, strict=True)
+    axes.plot(
+        numbers, rates, color=SERIES[index], marker=_MARKERS[index], markersize=4, linestyle="", label=record.mode
+    )
+    axes.set_yscale("log")
+    axes.locator_params(axis="x", integer=True, nbins=8)
+    axes.set_xlabel("worker", loc="right", labelpad=-2)
+    axes.set_ylabel("M operations/s")
+
+
+def nines(percent: float) -> float:
     """0 at 0 %, 1 at 90 %, 2 at 99 %, ...; 100 % has no place on this axis."""
     return -math.log10(1 - percent / 100)
 
 
 def _latency(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
     for kind, summary in metrics.latency.items():
-        points = [(_nines(p), max(ns, 1.0) / 1e3) for p, ns in summary.percentiles if _seen(p, summary.count)]
+        points = [(nines(p), max(ns, 1.0) / 1e3) for p, ns in summary.percentiles if _seen(p, summary.count)]
         if not points:
             continue
         colour, marker = _colour(kind)
@@ -176,7 +202,7 @@ def _latency(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
     axes.set_yscale("log")
     most = max((summary.count for summary in metrics.latency.values()), default=0)
     percents = [p for p in (50, 90, 99, 99.9, 99.99, 99.999) if p <= 99 or _seen(p, most)]
-    axes.set_xticks([_nines(p) for p in percents], [f"{p:g} %" for p in percents])
+    axes.set_xticks([nines(p) for p in percents], [f"{p:g} %" for p in percents])
     axes.set_ylabel("µs")
 
 
@@ -221,7 +247,7 @@ def _slept(records: Sequence[RunRecord]) -> Figure:
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE):
-        figure = _figure(9.2, 0.26 * len(records) + 0.9)
+        figure = new_figure(9.2, 0.26 * len(records) + 0.9)
         axes = figure.add_subplot()
         names = [f"{record.scenario} · {record.executor} · {record.mode}" for record in records]
         left = [0.0] * len(records)
@@ -254,7 +280,7 @@ def gate_ratios(record: RunRecord, prefix: str) -> Plot | None:
         "The diamond is the estimate with its 99 % interval; hollow marks are the build against itself."
     )
     with mpl.rc_context(STYLE):
-        figure = _figure(9.2, 0.5 * len(rows) + 0.9)
+        figure = new_figure(9.2, 0.5 * len(rows) + 0.9)
         axes = figure.add_subplot()
         for position, (metric, pairs) in enumerate(rows.items()):
             for offset, name, marker, filled in ((0.16, "log_ratios", "o", True), (-0.2, "noise", "s", False)):

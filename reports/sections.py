@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.record import RunRecord
+from reports.curves import bench_curves
 from reports.plots import Plot, gate_ratios
+from reports.trend import level_changes, trend_plot
 
 __all__ = ["Section", "Table", "sections"]
 
@@ -106,8 +108,12 @@ def _gate(records: Sequence[RunRecord]) -> Section:
         differences = [[str(line)] for line in record.details.get("differences", ())]
         if differences:
             tables.append(Table("Exact counters that differ", ("counter",), differences))
-        plot = gate_ratios(record, f"plot-gate-{number}")
-        plots += [plot] if plot else []
+        plot, course = gate_ratios(record, f"plot-gate-{number}"), trend_plot(record, f"plot-trend-{number}")
+        plots += [drawn for drawn in (plot, course) if drawn]
+        if course:
+            how, changes = level_changes(record)
+            columns = ("metric", "since", "level before", "level after", "change")
+            tables.append(Table(how, columns, changes, frozenset(columns[2:])))
     text = (
         "Speed against a reference in the same run, in alternating pairs; the build against itself shows what this "
         "machine could not have told apart."
@@ -116,8 +122,9 @@ def _gate(records: Sequence[RunRecord]) -> Section:
 
 
 def _bench(records: Sequence[RunRecord]) -> Section:
-    tables = []
-    for record in records:
+    tables, plots = [], []
+    for number, record in enumerate(records):
+        plots += list(bench_curves(record, f"plot-bench-{number}"))
         rows = []
         for cell in record.details.get("cells", ()):
             place = f"{cell['on']} {cell['senders']}x{cell['receivers']}, {cell['size']:,} B"
@@ -137,7 +144,7 @@ def _bench(records: Sequence[RunRecord]) -> Section:
         tables.append(Table("Throughput", columns, rows, frozenset(columns[3:])))
         tables.append(_latency_table(record))
     text = "Medians over interleaved rounds of one run, with their 95 % intervals; ratios are paired by round."
-    return Section("bench", "Side by side with others", text, tables)
+    return Section("bench", "Side by side with others", text, tables, plots)
 
 
 def _latency_table(record: RunRecord) -> Table:

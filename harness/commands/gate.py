@@ -117,7 +117,8 @@ def _self_test(root: Path, options: dict[str, Any]) -> int:
 def _gate(root: Path, options: dict[str, Any]) -> int:
     from harness.environment import environment
     from harness.gate.announce import summary, workflow_commands, write_step_summary
-    from harness.gate.history import append
+    from harness.gate.history import append, trend
+    from harness.gate.history import load as load_history
     from harness.gate.record import gate_record
     from harness.gate.run import run_gate
 
@@ -127,18 +128,28 @@ def _gate(root: Path, options: dict[str, Any]) -> int:
     headline = _headline(run, code)
     talk_to_stdout = options["json_file"] is None or str(options["json_file"]) != "-"
     _show(run, to_stderr=not talk_to_stdout)
+    duration = time.monotonic() - began
+    around = {**environment(), "load_before": load}
+    line = {
+        "started": started.isoformat(timespec="seconds"),
+        "candidate": run.candidate,
+        "reference": run.reference,
+        "exit": code,
+        "environment": around,
+        "figures": run.figures(),
+    }
+    history = options["history"] or root / HISTORY
+    append(history, line)
     record = gate_record(
         run,
-        started=started.isoformat(timespec="seconds"),
-        duration=time.monotonic() - began,
-        environment={**environment(), "load_before": load},
+        started=str(line["started"]),
+        duration=duration,
+        environment=around,
         command=shlex.join(["channel-harness", *sys.argv[1:]]),
+        trend=trend(load_history(history), line),
     )
     if options["json_file"] is not None:
         _write(options["json_file"], record.to_json())
-    line = {"started": record.started, "candidate": run.candidate, "reference": run.reference, "exit": code}
-    line |= {"environment": dict(record.environment), "figures": run.figures()}
-    append(options["history"] or root / HISTORY, line)
     if options["report"] is not None:
         from reports import write_report
 

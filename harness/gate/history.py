@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["append", "change_points", "load", "series"]
+__all__ = ["append", "change_points", "load", "trend"]
 
 _LEAST_RUNS = 10
+_MOST_RUNS = 200
 _PENALTY = 3.0
 
 
@@ -40,11 +41,28 @@ def load(path: Path) -> list[dict[str, Any]]:
     return runs
 
 
-def series(runs: Sequence[Mapping[str, Any]], metric: str) -> list[tuple[str, float]]:
-    """(when, speed relative to the yardstick or reference) of the runs that measured a metric."""
-    return [
-        (run["started"], float(run["figures"][metric]["ratio"])) for run in runs if metric in run.get("figures", {})
-    ]
+def trend(runs: Sequence[Mapping[str, Any]], of: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """By metric of the run `of`: the runs that can be held beside it, and where their level changes.
+
+    Only runs against the same reference on the same CPU are: a ratio travels badly, a change of machine is no change
+    of the code. ``points``: started, ratio, low, high of each, oldest first, at most the last 200; ``changes``: indices
+    at which a new level begins, or None without the package that finds them.
+    """
+    like = [run for run in runs if _conditions(run) == _conditions(of)]
+    found = {}
+    for metric in of["figures"]:
+        seen = [(run["started"], run["figures"][metric]) for run in like if metric in run["figures"]][-_MOST_RUNS:]
+        points = [
+            {"started": started} | {name: float(figure[name]) for name in ("ratio", "low", "high")}
+            for started, figure in seen
+        ]
+        found[metric] = {"points": points, "changes": change_points([point["ratio"] for point in points])}
+    return found
+
+
+def _conditions(run: Mapping[str, Any]) -> tuple[Any, ...]:
+    environment = run.get("environment", {})
+    return run.get("reference"), environment.get("cpu"), environment.get("cores")
 
 
 def change_points(values: Sequence[float]) -> list[int] | None:

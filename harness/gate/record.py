@@ -41,8 +41,12 @@ def gate_record(
     duration: float,
     environment: Mapping[str, Any],
     command: str,
+    trend: Mapping[str, Any] | None = None,
 ) -> RunRecord:
-    """The record; its outcome is inconclusive where only timing is, whatever the exit code makes of that."""
+    """The record; its outcome is inconclusive where only timing is, whatever the exit code makes of that.
+
+    trend: of earlier runs beside this one (``harness.gate.history.trend``).
+    """
     judged = verdicts(run)
     outcome, reason = Verdict.overall(judged)
     if outcome is Outcome.PASS:
@@ -63,5 +67,5 @@ def gate_record(
         duration=duration,
         environment=environment,
         command=command,
-        details=run.details(),
+        details={**run.details(), "trend": dict(trend or {})},
     )

@@ -64,7 +64,7 @@ class ChannelTransport:
 
 @dataclass
 class NativeTransport(ChannelTransport):
-    """The same channel, its slices in native loops without the GIL: what the core carries, with Python out of the way."""
+    """The same channel, its slices in native loops without the GIL: what the core carries."""
 
     name: str = "channel, native"
 

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.gate.history import append, change_points, load, series
+from harness.gate.history import append, change_points, load, trend
+
+
+def line(day: int, ratio: float, reference: str = "v1", cpu: str = "A") -> dict[str, Any]:
+    figure = {"ratio": ratio, "low": ratio * 0.98, "high": ratio * 1.02, "cost_ns": 10.0, "answer": "passed"}
+    environment = {"cpu": cpu, "cores": 2}
+    return {"started": f"day {day}", "reference": reference, "environment": environment, "figures": {"pair-8": figure}}
 
 
 def test_lines_come_back_in_order(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "history.jsonl"
-    for number in range(3):
-        append(path, {"started": f"day {number}", "figures": {"pair-8": {"ratio": 1 + number}}})
-    append(path, {"started": "day 3", "figures": {}})
-    assert series(load(path), "pair-8") == [("day 0", 1.0), ("day 1", 2.0), ("day 2", 3.0)]
+    lines = [line(number, 1 + number) for number in range(3)]
+    for each in lines:
+        append(path, each)
+    assert load(path) == lines
+
+
+def test_a_trend_is_of_the_same_reference_on_the_same_machine() -> None:
+    runs = [line(0, 1.0), line(1, 9.0, reference="v2"), line(2, 9.0, cpu="B"), line(3, 1.1)]
+    points = trend(runs, line(3, 1.1))["pair-8"]["points"]
+    assert [(point["started"], point["ratio"]) for point in points] == [("day 0", 1.0), ("day 3", 1.1)]
 
 
 @pytest.mark.parametrize(("text", "message"), [("{", "not a JSON object"), ("[1]", "but list")])

@@ -80,7 +80,7 @@ def test_the_same_records_make_the_same_page(mixed: list[RunRecord]) -> None:
 
 def test_figures_follow_the_theme(green: list[RunRecord]) -> None:
     figures = re.findall(r"<svg.*?</svg>", render(green), flags=re.S)
-    assert len(figures) == 4
+    assert len(figures) == 5
     for figure in figures:
         # one colour of its own would be wrong in one of the two themes
         assert not re.findall(r"#(?!plot)[0-9a-f]{6}\b", re.sub(r"<(title|desc).*?>.*?</\1>", "", figure))

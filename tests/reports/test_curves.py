@@ -1,0 +1,108 @@
+"""The figures of benchmarks and of the gate's trend: each appears where it was measured, and only there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.record import RunRecord
+from reports.curves import bench_curves
+from reports.page import render
+from reports.trend import level_changes, trend_plot
+from tests.reports.records import record
+
+
+def summary(median: float) -> dict[str, float]:
+    return {"median": median, "low": 0.9 * median, "high": 1.2 * median}
+
+
+def cell(group: str, on: str, workers: tuple[int, int], size: int, batch: int = 1) -> dict[str, Any]:
+    figures = [
+        {"name": name, "rate": summary(rate), "ratio": summary(ratio), "skipped": "", "note": ""}
+        for name, rate, ratio in (
+            ("channel", 9e6, 1.0),
+            ("channel, native", 3e7, 0.3),
+            ("multiprocessing.Queue", 2e5, 45),
+        )
+    ]
+    figures.append(
+        {"name": "iceoryx2", "rate": None, "ratio": None, "skipped": "iceoryx2 is not installed", "note": ""}
+    )
+    place = {"senders": workers[0], "receivers": workers[1], "size": size, "batch": batch}
+    return {"group": group, "on": on, **place, "figures": figures}
+
+
+def bench(*cells: dict[str, Any], latencies: bool = True) -> RunRecord:
+    late = [
+        {"kind": kind, "name": name, "percentiles": [[50, 900.0], [99, 4e3], [99.99, 8e4], [100, 1e6]]}
+        for kind in ("round trip", "one way")
+        for name in ("channel, spinning", "posix_ipc")
+    ]
+    details = {"cells": list(cells), "latencies": late if latencies else [{"kind": "one way", "percentiles": []}]}
+    return replace(record(), kind="bench", metrics=None, details=details)
+
+
+WHOLE = bench(
+    *(cell("workers", on, pair, 8) for on in ("threads", "processes") for pair in ((1, 1), (2, 2), (16, 16))),
+    *(cell("size", "threads", (1, 1), size) for size in (8, 1024, 65536)),
+    cell("peers", "processes", (1, 1), 8),
+)
+
+
+def test_every_curve_that_was_measured_is_drawn_with_its_words() -> None:
+    drawn = {plot.title: plot.svg for plot in bench_curves(WHOLE, "p")}
+    assert set(drawn) == {
+        "Throughput by number of workers",
+        "Throughput by size of the message",
+        "Latency beside the peers",
+        "Beside the peers",
+    }
+    for word in ("16x16", "channel, native, threads", "channel, processes"):
+        assert word in drawn["Throughput by number of workers"]
+    assert "65,536 B" in drawn["Throughput by size of the message"]
+    assert "99.99 %" in drawn["Latency beside the peers"]
+    assert "multiprocessing.Queue · 1x1 processes, 8 B" in drawn["Beside the peers"]
+    assert "iceoryx2" not in drawn["Beside the peers"]
+
+
+def test_what_was_not_measured_is_not_drawn() -> None:
+    assert list(bench_curves(bench(latencies=False), "p")) == []
+
+
+def gate(levels: list[float], changes: list[int] | None) -> RunRecord:
+    points = [
+        {"started": f"2025-03-{day + 1:02}", "ratio": level, "low": level * 0.98, "high": level * 1.02}
+        for day, level in enumerate(levels)
+    ]
+    details = {"reference": "a robust-mutex ring", "trend": {"pair-8": {"points": points, "changes": changes}}}
+    return replace(record(), kind="gate", scenario="gate", metrics=None, details=details)
+
+
+def test_a_trend_shows_its_runs_and_where_the_level_changed() -> None:
+    run = gate([5.0] * 6 + [4.0] * 6, [6])
+    plot = trend_plot(run, "t")
+    assert plot is not None
+    assert "pair-8" in plot.svg
+    how, rows = level_changes(run)
+    assert "PELT" in how
+    assert [list(row) for row in rows] == [["pair-8", "2025-03-07", "5", "4", "-20.0%"]]
+    page = render([run])
+    assert "2025-03-07" in page
+    assert "-20.0%" in page
+
+
+@pytest.mark.parametrize(("levels", "changes"), [([], []), ([5.0], [])])
+def test_a_first_run_has_no_trend(levels: list[float], changes: list[int]) -> None:
+    assert trend_plot(gate(levels, changes), "t") is None
+
+
+def test_without_the_package_the_page_says_so() -> None:
+    assert "not installed" in level_changes(gate([5.0] * 12, None))[0]
+
+
+def test_the_page_of_a_whole_benchmark_is_small() -> None:
+    page = render([WHOLE])
+    assert "Throughput by number of workers" in page
+    assert len(page.encode()) < 1_000_000
