@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,12 @@ class _Run:
     def rate(self) -> float | None:
         metrics = self.record.metrics
         return metrics.operations / metrics.seconds if metrics and metrics.seconds else None
+
+    @property
+    def change(self) -> Mapping[str, Any]:
+        """Against earlier runs of this report on this machine; empty where there are too few."""
+        found: Mapping[str, Any] = self.record.details.get("change", {})
+        return found
 
     @property
     def slowest(self) -> tuple[str, float] | None:
@@ -208,6 +214,7 @@ def _environment(limits: _Limits) -> jinja2.Environment:
         return whole if len(whole) <= limits.text else whole[: limits.text] + "…"
 
     environment.filters |= {"count": _count, "time": _time, "label": label, "mark": _MARKS.__getitem__, "cut": cut}
+    environment.filters["percent"] = "{:+.0%}".format
     return environment
 
 

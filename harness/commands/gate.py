@@ -118,11 +118,12 @@ def _gate(root: Path, options: dict[str, Any]) -> int:
     from harness.environment import environment
     from harness.gate.announce import summary, workflow_commands, write_step_summary
     from harness.gate.history import append, trend
-    from harness.gate.history import load as load_history
     from harness.gate.record import gate_record
     from harness.gate.run import run_gate
 
     started, began, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
+    history = options["history"] or root / HISTORY
+    earlier = _earlier(history)
     run = run_gate(root, options["reference"], _say)
     code = run.exit_code(options["strict"])
     headline = _headline(run, code)
@@ -138,7 +139,6 @@ def _gate(root: Path, options: dict[str, Any]) -> int:
         "environment": around,
         "figures": run.figures(),
     }
-    history = options["history"] or root / HISTORY
     append(history, line)
     record = gate_record(
         run,
@@ -146,7 +146,7 @@ def _gate(root: Path, options: dict[str, Any]) -> int:
         duration=duration,
         environment=around,
         command=shlex.join(["channel-harness", *sys.argv[1:]]),
-        trend=trend(load_history(history), line),
+        trend=trend([*earlier, line], line),
     )
     if options["json_file"] is not None:
         _write(options["json_file"], record.to_json())
@@ -160,6 +160,17 @@ def _gate(root: Path, options: dict[str, Any]) -> int:
     write_step_summary(summary(run, headline))
     click.echo(headline, err=not talk_to_stdout)
     return code
+
+
+def _earlier(history: Path) -> list[dict[str, Any]]:
+    """The runs before this one; read first, lest a run of minutes ends in a complaint about its history."""
+    from harness.gate.history import load
+    from harness.gate.source import GateError
+
+    try:
+        return load(history) if history.exists() else []
+    except ValueError as error:
+        raise GateError(f"{error}; move it away, or name another with --history") from error
 
 
 def _headline(run: GateRun, code: int) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+HISTORY = "history.jsonl"
+"""Beside the report: the throughput of its earlier runs."""
 API_SHARE = 10
 """Through the Python API a run takes this fraction of a scenario's default messages: it is as much slower."""
 
@@ -215,12 +217,26 @@ def _write_history(result: StressResult, path: Path, several: bool) -> None:
     save_history(result.history, path)
 
 
+def _beside_earlier(records: list[RunRecord], history: Path) -> list[RunRecord]:
+    """The records with their change against earlier runs of the same report, which remembers this one too."""
+    from harness.earlier import remember, with_changes
+
+    try:
+        changed = with_changes(records, history)
+    except ValueError as error:
+        click.echo(f"no change is shown, and this run is not remembered: {error}", err=True)
+        return records
+    remember(records, history)
+    return changed
+
+
 def _finish(records: list[RunRecord], options: dict[str, Any]) -> int:
     """Write what was asked for, say what it comes to, and return the exit code."""
     from harness.verdict import Outcome
     from reports import announce, overall, write_json, write_junit, write_report
 
     if options["report"] is not None:
+        records = _beside_earlier(records, options["report"] / HISTORY)
         page = write_report(records, options["report"])
         click.echo(f"report: {page}", err=True)
     if options["json_file"] is not None:

@@ -61,6 +61,16 @@ def test_a_counter_that_changed_is_a_regression_whatever_the_times_say() -> None
     assert run_of({"m": Answer.PASS}, (Difference("read", "loads", 2, 3),)).exit_code(strict=False) == 3
 
 
+def test_a_history_that_is_none_is_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    history = tmp_path / "history.jsonl"
+    history.write_text("{}\n[]\n")
+    assert gate("--history", str(history)) == 5
+    assert f"{history}:2: not a JSON object but list; move it away" in capsys.readouterr().err
+
+
 def test_the_run_record_tells_what_was_decided(tmp_path: Path) -> None:
     run = run_of({"fast": Answer.PASS, "slow": Answer.REGRESSED})
     record = gate_record(run, started="2026-01-01", duration=1.0, environment={}, command="gate")
