@@ -12,7 +12,8 @@ from typing import get_args
 
 from harness import _explorer
 from harness.explore.engine import SHARES_PER_JOB, seen_parts
-from harness.explore.exploration import EVERY, Driver, Exploration, ExploreError, Model
+from harness.explore.exploration import EVERY, INTERNAL, Cost, Driver, Exploration, ExploreError, Model
+from harness.explore.minimal import simplest
 from harness.explore.parts import Part, Task, kill_plans
 from harness.explore.progress import Covered, progress_parts
 from harness.explore.subject import subject_of, survivable
@@ -22,6 +23,7 @@ from harness.verdict import Verdict, Witness
 
 __all__ = [
     "EVERY",
+    "Cost",
     "Driver",
     "Exploration",
     "ExploreError",
@@ -93,8 +95,9 @@ def examine(
     jobs: int = 1,
     executor: Executor | None = None,
     crashes: int = 1,
+    minimise: bool = True,
 ) -> Exploration:
-    """As `explore`, with all that was counted, and the schedule of a failure."""
+    """As `explore`, with all that was counted, and the schedule of a failure: the simplest, if `minimise`."""
     if driver not in get_args(Driver):
         raise ExploreError(f"unknown driver {driver!r}; there are {', '.join(get_args(Driver))}")
     if model not in get_args(Model):
@@ -124,12 +127,17 @@ def examine(
         exhausted = exhausted and seen.exhausted
         covered.add(seen)
         if seen.fault:
+            what, schedule, kills, cost = seen.what, seen.schedule, seen.kills, None
+            if minimise and seen.alone is None and seen.fault != INTERNAL:
+                found = simplest(task, seen)
+                what, schedule, kills, cost = found.what, found.schedule, found.kills, found.cost
+            counts = "" if cost is None else f"; {cost}"
             checked = {"executions": done + 1, "histories": histories}
-            witness = Witness(f"{seen.what}{_killed(seen.kills)}; schedule {seen.schedule}")
+            witness = Witness(f"{what}{_killed(kills)}{counts}; schedule {schedule}")
             verdict = Verdict.failed(PROPERTY, seen.fault, witness, checked)
             took = time.monotonic() - start
             return Exploration(
-                verdict, driver, model, done, cut, histories, False, took, seen.schedule, seen.kills, killed, seen.alone
+                verdict, driver, model, done, cut, histories, False, took, schedule, kills, killed, seen.alone, cost
             )
         if executions is not None and done >= executions:
             exhausted = exhausted and next(parts, None) is None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.verdict import Verdict
 
-__all__ = ["EVERY", "INTERNAL", "Driver", "Exploration", "ExploreError", "Model"]
+__all__ = ["EVERY", "INTERNAL", "Cost", "Driver", "Exploration", "ExploreError", "Model"]
 
 Driver = Literal["exhaustive", "crash", "progress", "pct", "pos", "uniform"]
 Model = Literal["rc11", "sc"]
@@ -21,6 +21,36 @@ INTERNAL = "internal"
 
 class ExploreError(ValueError):
     """What was asked for cannot be explored; the message says why and what would be right."""
+
+
+@dataclass(frozen=True, order=True)
+class Cost:
+    """What a person has to follow in a schedule, the hardest first; costs compare in this order.
+
+    Attributes:
+        stale: accesses that took, or were put below, something older than the newest.
+        switches: steps made by another worker than the step before. kills: workers killed.
+        chosen: other things that the environment need not have done, such as a time-out. steps: of all workers.
+        exact: every execution was seen: no schedule of the program that fails so costs less.
+    """
+
+    stale: int
+    switches: int
+    kills: int
+    chosen: int
+    steps: int
+    exact: bool = field(compare=False)
+
+    def __str__(self) -> str:
+        counts = {"stale access": self.stale, "context switch": self.switches, "kill": self.kills}
+        named = [f"{count} {_plural(name, count)}" for name, count in counts.items()]
+        return ", ".join(named) + (" (the fewest there can be)" if self.exact else "")
+
+
+def _plural(name: str, count: int) -> str:
+    if count == 1:
+        return name
+    return name + ("es" if name.endswith(("s", "ch")) else "s")
 
 
 @dataclass(frozen=True)
@@ -37,6 +67,7 @@ class Exploration:
         schedule: replays the failure; empty if there is none.
         kills: (worker, step) of the failure, for the crash driver. crashes: kills in each execution.
         alone: the only worker that went on after the schedule of the failure, for the progress driver.
+        cost: of the schedule, if it was minimised.
     """
 
     verdict: Verdict
@@ -51,3 +82,4 @@ class Exploration:
     kills: tuple[tuple[int, int], ...] = ()
     crashes: int = 0
     alone: int | None = None
+    cost: Cost | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from harness.environment import environment
@@ -83,5 +84,6 @@ def explored_record(
             "distinct": seen.histories,
             "exhausted": seen.exhausted,
             "bounds": {"accesses": 4000, "rounds": 64, "kills": seen.crashes},
+            **({} if seen.cost is None else {"schedule": asdict(seen.cost)}),
         },
     )

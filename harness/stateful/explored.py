@@ -51,7 +51,7 @@ def find_explored(
     """
 
     def convicted(program: Program) -> bool:
-        return _explored(program, mutant, executions).verdict.outcome is Outcome.FAIL
+        return _explored(program, mutant, executions, minimise=False).verdict.outcome is Outcome.FAIL
 
     drawn = programs(most_workers=most_workers, most_operations=most_operations, largest_capacity=96, kinds=kinds)
     chosen = settings(
@@ -68,8 +68,8 @@ def find_explored(
     return ExploredFailure(smallest, _explored(smallest, mutant, executions), mutant)
 
 
-def _explored(program: Program, mutant: str, executions: int) -> Exploration:
-    return examine(program, executions=executions, seconds=_SECONDS, mutant=mutant)
+def _explored(program: Program, mutant: str, executions: int, *, minimise: bool = True) -> Exploration:
+    return examine(program, executions=executions, seconds=_SECONDS, mutant=mutant, minimise=minimise)
 
 
 def describe_explored(failure: ExploredFailure) -> str:

@@ -85,7 +85,7 @@ def test_two_kills_harm_nobody_and_a_dead_recoverer_is_recovered_from() -> None:
     # the recoverer's program has millions of executions with two kills: a part of them
     seen = examine(WITH_DEAD["recoverer"], driver="crash", crashes=2, executions=200_000)
     assert not seen.schedule, seen.verdict
-    blind = examine(WITH_DEAD["recoverer"], driver="crash", crashes=2, mutant="trusting-recovery")
+    blind = examine(WITH_DEAD["recoverer"], driver="crash", crashes=2, mutant="trusting-recovery", minimise=False)
     assert blind.verdict.outcome is Outcome.FAIL
     assert len(blind.kills) == 2
 

@@ -66,6 +66,21 @@ def test_a_saved_program_is_explored_and_the_record_says_so(tmp_path: Path) -> N
     assert '"kind": "explore"' in text
 
 
+def test_a_failure_is_recorded_with_what_there_is_to_its_schedule(tmp_path: Path) -> None:
+    result = run("explore", "sleep", "--mutant", "lost-wakeup", "--json", str(tmp_path / "record.json"))
+    assert result.return_value == 1
+    assert "0 stale accesses, 3 context switches, 0 kills (the fewest there can be)" in result.output
+    record = json.loads((tmp_path / "record.json").read_text())["records"][0]
+    assert record["details"]["schedule"] == {
+        "stale": 0,
+        "switches": 3,
+        "kills": 0,
+        "chosen": 0,
+        "steps": 43,
+        "exact": True,
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from harness import _explorer
-from harness.explore import subject_of
+from harness.explore import Cost, examine, replay, subject_of
 from harness.explore.litmus import Instruction, LitmusProgram
 from harness.explore.programs import CONVICTING, WITH_DEAD, program
 
@@ -111,6 +111,31 @@ def test_a_race_needs_only_what_comes_before_it() -> None:
     assert found.fault == minimal.failure.fault == "race"
     assert (minimal.stale, minimal.switches) == (0, 1)
     assert minimal.steps < 12
+
+
+def test_an_exploration_returns_the_minimum_and_says_what_there_is_to_it() -> None:
+    program = CONVICTING["two sleepers"]
+    seen = examine(program, mutant="bump-seq-relaxed")
+    assert seen.cost == Cost(1, 5, 0, 0, 57, exact=True)
+    assert "; 1 stale access, 5 context switches, 0 kills (the fewest there can be); schedule" in seen.verdict.reason
+    assert "stuck" in replay(program, seen.schedule, mutant="bump-seq-relaxed").splitlines()[-1]
+    raw = examine(program, mutant="bump-seq-relaxed", minimise=False)
+    assert raw.cost is None
+    assert raw.schedule.count("~") > seen.schedule.count("~")
+
+
+def test_a_walk_found_at_random_is_minimised_too() -> None:
+    seen = examine(CONVICTING["sleep"], driver="uniform", mutant="sleeper-fence-acq-rel", executions=200_000)
+    assert seen.cost == Cost(1, 2, 0, 0, 45, exact=True)
+
+
+def test_of_two_kills_only_those_stay_that_it_takes() -> None:
+    program = WITH_DEAD["recoverer"]
+    seen = examine(program, driver="crash", crashes=2, mutant="no-recovery")
+    assert seen.cost is not None
+    assert (len(seen.kills), seen.cost.kills, seen.crashes) == (1, 1, 2)
+    assert "1 kill " in seen.verdict.reason
+    assert "stuck" in replay(program, seen.schedule, mutant="no-recovery", kills=seen.kills).splitlines()[-1]
 
 
 def test_what_does_not_fail_is_refused() -> None:
