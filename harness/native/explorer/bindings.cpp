@@ -39,12 +39,13 @@ struct Result {
     Counts counts;
     double seconds = 0;
     std::vector<Found> failures;
+    std::vector<std::string> left;
     std::set<std::string> graphs;
     std::uint64_t repeated = 0;              // complete graphs that had been seen before
     std::array<int, max_workers> longest{};  // accesses of each worker, at most
 };
 
-Result explore(Subject& subject, ExhaustiveOptions options, bool graphs) {
+Result explore(Subject& subject, ExhaustiveOptions options, bool graphs, const std::vector<std::string>& parts) {
     const std::lock_guard lock(exploring);
     Result result;
     Exhaustive driver(*subject.program, options);
@@ -67,7 +68,8 @@ Result explore(Subject& subject, ExhaustiveOptions options, bool graphs) {
     };
     if (subject.channel) driver.answers = [&subject] { return subject.channel->answers(); };
     const auto start = std::chrono::steady_clock::now();
-    result.counts = driver.explore();
+    result.counts = driver.explore(parts, program);
+    result.left = driver.left();
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     // a walk waits where an exploration without waiting goes round, so that there an endless loop would not come again
     const bool again = options.waiting && !result.failures.empty() && result.failures.front().fault != Fault::internal;
@@ -351,6 +353,7 @@ NB_MODULE(_explorer, module) {
             "Accesses of each worker, in the longest of its executions.")
         .def_ro("seconds", &Result::seconds)
         .def_ro("failures", &Result::failures)
+        .def_ro("left", &Result::left, "Parts that were not explored; no execution is in two of them.")
         .def_ro("graphs", &Result::graphs, "Complete graphs as text, if asked for.")
         .def_ro("repeated", &Result::repeated, "Complete graphs that had been seen before.");
 
@@ -365,14 +368,8 @@ NB_MODULE(_explorer, module) {
     module.def(
         "explore",
         [](Subject& subject, const std::string& model, bool waiting, int spurious_failures, std::uint64_t executions,
-           double seconds, bool stop_at_failure, bool graphs, unsigned share, unsigned shares) {
+           double seconds, bool stop_at_failure, bool graphs, const std::vector<std::string>& parts) {
             ExhaustiveOptions options;
-            if (shares == 0 || share >= shares) {
-                throw std::invalid_argument("share is below shares; got " + std::to_string(share) + " of " +
-                                            std::to_string(shares));
-            }
-            options.share = share;
-            options.shares = shares;
             options.model = model_of(model);
             options.waiting = waiting;
             options.spurious_failures = spurious_failures;
@@ -380,11 +377,12 @@ NB_MODULE(_explorer, module) {
             options.seconds = seconds;
             options.stop_at_failure = stop_at_failure;
             const nb::gil_scoped_release release;
-            return explore(subject, options, graphs);
+            return explore(subject, options, graphs, parts);
         },
         "subject"_a, "model"_a = "rc11", "waiting"_a = true, "spurious_failures"_a = 1, "executions"_a = UINT64_MAX,
-        "seconds"_a = 1e18, "stop_at_failure"_a = true, "graphs"_a = false, "share"_a = 0, "shares"_a = 1,
-        "Every execution, each once; or one of several disjoint shares of them.");
+        "seconds"_a = 1e18, "stop_at_failure"_a = true, "graphs"_a = false,
+        "parts"_a = std::vector<std::string>{},
+        "Every execution, each once; or those of some parts that an exploration had left.");
     module.def(
         "sample",
         [](Subject& subject, const std::string& strategy, std::uint64_t seed, std::uint64_t executions,

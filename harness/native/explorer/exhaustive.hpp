@@ -11,7 +11,8 @@
 //
 // The alternatives of a step are kept on a stack of small records. All that a record needs of its graph is a prefix,
 // and what is above it on the stack leaves that prefix as it was; so only a backward revisit, whose graph is no prefix,
-// copies. A graph lives as long as records refer to it.
+// copies. A graph lives as long as records refer to it. What grows from one record is independent of all others: the
+// stack of an exploration that stopped is a list of parts (frontier.hpp), which any process can go on from.
 //
 // A retry loop's round that made no difference (waiting.hpp) is a wait (the assume-transformation of spin loops:
 // Kokologiannakis, Ren, Vafeiadis, Dynamic partial order reductions for spinloops, FMCAD 2021): the worker stops at
@@ -19,14 +20,16 @@
 // waits at the end has either read something stale (then the execution is a cut one) or is stuck for ever.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <optional>
+#include <span>
 
 #include "blocked.hpp"
 #include "extension.hpp"
+#include "frontier.hpp"
 #include "stops.hpp"
 #include "waiting.hpp"
 
@@ -42,9 +45,6 @@ struct ExhaustiveOptions {
     bool stop_at_failure = true;
     Stops stops;
     int alone = -1;  // if not negative: only this worker must end; what the others wait for is their affair
-    // Explore only one of several disjoint shares of the executions, which together are all of them.
-    unsigned share = 0;
-    unsigned shares = 1;
 };
 
 struct Counts {
@@ -81,11 +81,27 @@ public:
     const std::vector<Failure>& failures() const { return failures_; }
     Machine& machine() { return machine_; }
 
-    Counts explore() {
+    // What of an exploration's parts was not explored: parts again, which exclude each other.
+    const std::vector<std::string>& left() const { return left_; }
+
+    // Explore the parts of an exploration, or all of it. `program` is the fingerprint that parts carry.
+    Counts explore(std::span<const std::string> parts = {}, std::string_view program = {}) {
         start_ = std::chrono::steady_clock::now();
         counts_ = {};
         failures_.clear();
-        counts_.exhausted = options_.shares > 1 ? explore_share() : explore_below({});
+        left_.clear();
+        if (parts.empty()) {
+            begin();
+            if (!explore_below()) leave(program);
+        }
+        for (std::size_t at = 0; at < parts.size(); ++at) {
+            if (begin(decode_part(parts[at], program)) && !explore_below()) leave(program);
+            const bool enough = at + 1 < parts.size() && (!left_.empty() || limit_reached(true));
+            if (!enough) continue;
+            left_.insert(left_.end(), parts.begin() + static_cast<std::ptrdiff_t>(at) + 1, parts.end());
+            break;
+        }
+        counts_.exhausted = left_.empty() && !(options_.stop_at_failure && counts_.failed > 0);
         return counts_;
     }
 
@@ -125,7 +141,6 @@ public:
     void failed(Failure failure) override {
         ++counts_.failed;
         abandoned_ = true;
-        if (quiet_) return;
         failures_.push_back(std::move(failure));
         if (on_failure) on_failure(*graph_);
     }
@@ -140,24 +155,6 @@ public:
     }
 
 private:
-    // Something else that could have been done where the graph had `length` events.
-    struct Alternative {
-        enum Kind : std::uint8_t {
-            source,     // the last event reads from `event`
-            place,      // the last event takes `position`
-            choice,     // the last event chooses `value`
-            revisit,    // the last event is read by the read `event`
-            revisited,  // the last event, just read by a revisit, takes `position`
-        };
-        Kind kind = source;
-        bool spurious = false;
-        EventId event{};
-        int position = 0;
-        Word value = 0;
-        std::uint32_t graph = 0;
-        std::uint32_t length = 0;
-    };
-
     void remember(Alternative alternative) {
         alternative.graph = static_cast<std::uint32_t>(live_ - 1);
         alternative.length = static_cast<std::uint32_t>(graph_->order().size());
@@ -172,69 +169,48 @@ private:
 
     // --- the order of exploration ----------------------------------------------------------------------------------
 
-    // A graph, and what is to be done with a prefix of it; without an alternative, the empty graph.
-    struct Root {
-        std::shared_ptr<const Graph> graph;
-        std::optional<Alternative> alternative;
-    };
-
-    // Make a root the bottom of the stack. False: it was inconsistent, and nothing is left of it.
-    bool begin(const Root& root) {
+    void begin() {
         live_ = 1;
         if (graphs_.empty()) graphs_.emplace_back();
-        if (root.graph) graphs_.front() = *root.graph;
-        else graphs_.front().clear();
+        graphs_.front().clear();
         use(graphs_.front());
         alternatives_.clear();
-        if (!root.alternative) return true;
-        alternatives_.push_back(*root.alternative);
-        alternatives_.back().graph = 0;
+    }
+    // Make a part the bottom of the stack. False: it was inconsistent, and nothing is left of it.
+    bool begin(const Part& part) {
+        begin();
+        if (!rebuild_) rebuild_.emplace(machine_.program(), extension_);
+        (*rebuild_)(part, graphs_.front());
+        machine_.forget();  // the workers share what they log to with those of the rebuild
+        alternatives_.push_back(part.alternative);
         return next();
     }
 
-    // Everything that grows from a root, depth first. False: stopped before the end.
-    bool explore_below(const Root& root) {
-        for (bool more = begin(root); more; more = next()) {
+    // Everything that grows from the current graph, depth first. False: stopped before the end.
+    bool explore_below() {
+        do {
             run();
-            if (limit_reached()) return false;
-        }
+            if (limit_reached(false)) return alternatives_.empty();
+        } while (next());
         return true;
     }
 
-    bool limit_reached() const {
+    bool limit_reached(bool look_at_clock) const {
         if (options_.stop_at_failure && counts_.failed > 0) return true;
-        if (counts_.complete + counts_.cut >= options_.executions) return !alternatives_.empty();
-        return counts_.runs % 1024 == 0 &&
-               std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() > options_.seconds;
+        if (counts_.complete + counts_.cut >= options_.executions) return true;
+        if (!look_at_clock && counts_.runs % 1024 != 0) return false;
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() > options_.seconds;
     }
 
-    // Graphs on the stack are independent of each other. Every process that has a share makes the same roots, breadth
-    // first; each counts and explores only its own, and the first what was met on the way.
-    bool explore_share() {
-        std::deque<Root> roots(1);
-        const bool first = options_.share == 0;
-        const std::size_t wanted = std::max<std::size_t>(options_.shares * 16U, fewest_roots);
-        while (!roots.empty() && roots.size() < wanted) {
-            const Root root = std::move(roots.front());
-            roots.pop_front();
-            if (!begin(root)) continue;
-            const Counts before = counts_;
-            quiet_ = !first;
-            run();
-            quiet_ = false;
-            if (!first) counts_ = before;
-            if (first && limit_reached()) return false;
-            std::vector<std::shared_ptr<const Graph>> kept(live_);
-            for (const Alternative& alternative : alternatives_) {
-                auto& graph = kept[alternative.graph];
-                if (!graph) graph = std::make_shared<const Graph>(graphs_[alternative.graph]);
-                roots.push_back({graph, alternative});
-            }
+    // Say what is left on the stack. An alternative needs a prefix of its graph, and those below it shorter ones.
+    void leave(std::string_view program) {
+        for (std::size_t at = alternatives_.size(); at-- > 0;) {
+            Graph& graph = graphs_[alternatives_[at].graph];
+            graph.truncate(alternatives_[at].length);
+            left_.push_back(encode_part(graph, alternatives_[at], program));
         }
-        for (std::size_t at = options_.share; at < roots.size(); at += options_.shares) {
-            if (!explore_below(roots[at])) return false;
-        }
-        return true;
+        std::reverse(left_.begin(), left_.end());
+        alternatives_.clear();
     }
 
     // --- one step --------------------------------------------------------------------------------------------------
@@ -432,7 +408,6 @@ private:
         if (!waits) {
             ++counts_.complete;
             if (on_end) on_end(*graph_);
-            if (quiet_) return;
             if (on_complete) on_complete(*graph_);
             if (judge) {
                 if (auto wrong = judge(*graph_))
@@ -498,13 +473,14 @@ private:
     }
 
     static constexpr std::uint64_t verify_every = 1000;
-    static constexpr std::size_t fewest_roots = 1024;  // subtrees differ much in size
 
     ExhaustiveOptions options_;
     Extension extension_;
     Machine machine_;
     Counts counts_;
     std::vector<Failure> failures_;
+    std::vector<std::string> left_;
+    std::optional<Rebuild> rebuild_;
     std::vector<Alternative> alternatives_;
     std::deque<Graph> graphs_;
     std::size_t live_ = 0;
@@ -513,7 +489,6 @@ private:
     bool abandoned_ = false;  // the current execution ends here
     bool one_step_ = false;   // stop the worker after its next access
     bool verifying_ = false;
-    bool quiet_ = false;  // another share reports this execution
     std::chrono::steady_clock::time_point start_;
 };
 

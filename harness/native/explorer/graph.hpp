@@ -138,6 +138,18 @@ public:
         next_stamp_ = other.next_stamp_;
     }
 
+    // Have been made in this order of all events.
+    void reorder(const std::vector<EventId>& order) {
+        order_ = order;
+        accesses_.clear();
+        next_stamp_ = 0;
+        for (const EventId id : order_) {
+            Event& event = (*this)[id];
+            event.stamp = next_stamp_++;
+            if (event.location != no_location) accesses_.push(event.location, id);
+        }
+    }
+
     void widen(std::size_t locations) {
         stores_.resize(locations);
         accesses_.resize(locations);
