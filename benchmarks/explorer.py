@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import argparse
 import resource
+import statistics
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 from harness import _explorer
 from harness.explore import examine
@@ -20,10 +19,9 @@ from harness.explore.programs import SMALL, WITH_DEAD, small_scenario
 QUEUE = [(2, 2), (3, 2), (3, 3), (4, 2)]
 
 
-def queue(workers: int, operations: int, waiting: bool, share: int = 0, shares: int = 1) -> tuple[int, int, float]:
+def queue(workers: int, operations: int, waiting: bool) -> tuple[int, int, float]:
     """Complete and cut executions of the Vyukov queue, and the seconds they took."""
-    subject = _explorer.vyukov_queue(workers, operations)
-    result = _explorer.explore(subject, waiting=waiting, share=share, shares=shares)
+    result = _explorer.explore(_explorer.vyukov_queue(workers, operations), waiting=waiting)
     return result.complete, result.cut, result.seconds
 
 
@@ -31,21 +29,33 @@ def best(measure, times: int = 3):  # type: ignore[no-untyped-def]
     return min((measure() for _ in range(times)), key=lambda measured: measured[2])
 
 
-def scaling(jobs: int, rounds: int = 4) -> float:
-    """How much sooner `jobs` processes have explored the 4x2 queue `rounds` times over, than one."""
-    shares = jobs * 4
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        list(pool.map(queue, [2] * jobs, [1] * jobs, [False] * jobs))  # start the processes
-        start = time.perf_counter()
-        for _ in range(rounds):
-            queue(4, 2, False)
-        alone = time.perf_counter() - start
-        start = time.perf_counter()
-        parts = [pool.submit(queue, 4, 2, False, share, shares) for _ in range(rounds) for share in range(shares)]
-        total = sum(part.result()[0] for part in parts)
-        together = time.perf_counter() - start
-    assert total == rounds * 486_136
-    return alone / together
+def scaling(jobs: int, pairs: int = 5) -> None:
+    """How much sooner several processes have explored mwmr with three messages than one has, in interleaved pairs.
+
+    The processor time of all processes together says what sharing costs; it does not depend on who else is working.
+    """
+    program = small_scenario("mwmr", messages=3)
+    bound = 1_000_000
+    rows = []
+    for _ in range(pairs):
+        pair = []
+        for engine, count in (("here", 1), ("processes", jobs)):
+            before = [sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+            start = time.perf_counter()
+            seen = examine(program, engine=engine, jobs=count, executions=bound, seconds=600)
+            wall = time.perf_counter() - start
+            after = [sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+            pair.append((wall, sum(after) - sum(before), seen.executions + seen.cut))
+        rows.append(pair)
+        (alone, work, executions), (together, shared, same) = pair
+        assert abs(executions - same) <= jobs * 4
+        print(
+            f"  {executions:,} executions: {alone:.2f} s alone, {together:.2f} s shared; "
+            f"processor time {work:.2f} s, {shared:.2f} s"
+        )
+    faster = statistics.median(alone[0] / together[0] for alone, together in rows)
+    work = statistics.median(together[1] / alone[1] for alone, together in rows)
+    print(f"{jobs} jobs are {faster:.2f} times as fast as one (target 1.7 for 2), for {work:.2f} times the work")
 
 
 def main() -> None:
@@ -83,7 +93,8 @@ def main() -> None:
 
     print(f"\npeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
     if jobs > 1:
-        print(f"{jobs} jobs are {scaling(jobs):.2f} times as fast as one")
+        print()
+        scaling(jobs)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Executor
+from dataclasses import replace
+from functools import partial
 from typing import get_args
 
 from harness import _explorer
-from harness.explore.engine import SHARES_PER_JOB, seen_parts
+from harness.engine import Engine, open_engine
 from harness.explore.exploration import EVERY, INTERNAL, Cost, Driver, Exploration, ExploreError, Model
 from harness.explore.minimal import simplest
-from harness.explore.parts import Part, Task, kill_plans
-from harness.explore.progress import Covered, progress_parts
+from harness.explore.parts import Piece, Seen, Task, kill_plans, walks
+from harness.explore.progress import first_questions
+from harness.explore.sharing import Collected, collect
 from harness.explore.subject import subject_of, survivable
 from harness.explore.trace import lanes, worker_name
 from harness.program import Program
@@ -48,7 +51,8 @@ def explore(
     mutant: str = "",
     every: int = EVERY,
     seed: int = 1,
-    jobs: int = 1,
+    engine: str = "",
+    jobs: int | None = None,
     executor: Executor | None = None,
     crashes: int = 1,
 ) -> Verdict:
@@ -63,8 +67,9 @@ def explore(
         executions, seconds: bounds, whichever comes first.
         mutant: name of a planted bug. every: period of those that strike every n-th call.
         seed: of a random driver.
-        jobs: processes that share the work of the exhaustive, the crash and the progress driver.
-        executor: any ``concurrent.futures`` executor to run them on, instead of processes of one's own.
+        engine: ``here``, ``processes`` or ``dask://HOST:PORT``; by default processes if there are several jobs.
+        jobs: parts of the exploration that are explored at a time; each execution is in one of them.
+        executor: any ``concurrent.futures`` executor to explore them in, instead of an engine.
         crashes: of the crash driver, in one execution: 1, or 2 of different workers.
     """
     return examine(
@@ -76,6 +81,7 @@ def explore(
         mutant=mutant,
         every=every,
         seed=seed,
+        engine=engine,
         jobs=jobs,
         executor=executor,
         crashes=crashes,
@@ -92,7 +98,8 @@ def examine(
     mutant: str = "",
     every: int = EVERY,
     seed: int = 1,
-    jobs: int = 1,
+    engine: str = "",
+    jobs: int | None = None,
     executor: Executor | None = None,
     crashes: int = 1,
     minimise: bool = True,
@@ -102,57 +109,80 @@ def examine(
         raise ExploreError(f"unknown driver {driver!r}; there are {', '.join(get_args(Driver))}")
     if model not in get_args(Model):
         raise ExploreError(f"unknown memory model {model!r}; there are {', '.join(get_args(Model))}")
-    if jobs < 1:
-        raise ExploreError(f"jobs is a whole number from 1; got {jobs}")
     if crashes not in (1, 2):
         raise ExploreError(f"crashes is 1 or 2; got {crashes}")
     start = time.monotonic()
-    killed = {"crash": crashes, "progress": 1}.get(driver, 0)
-    task = Task(program, driver, model, mutant, every, seed, executions, seconds)
-    subject_of(program, mutant=mutant, every=every)  # what is wrong with the program is said here and not in a job
-    if driver == "crash":
-        parts = iter(kill_plans(task, crashes))
-    elif driver == "progress":
-        parts = progress_parts(task)
-    elif driver == "exhaustive" and (jobs > 1 or executor is not None):
-        shares = jobs * SHARES_PER_JOB
-        parts = iter([Part(share=share, shares=shares) for share in range(shares)])
-    else:
-        parts = iter([Part()])
-    done = cut = histories = 0
-    covered = Covered()
-    exhausted = True
-    for seen in seen_parts(task, parts, jobs, executor, start + seconds):
-        done, cut, histories = done + seen.executions, cut + seen.cut, histories + seen.histories
-        exhausted = exhausted and seen.exhausted
-        covered.add(seen)
-        if seen.fault:
-            what, schedule, kills, cost = seen.what, seen.schedule, seen.kills, None
-            if minimise and seen.alone is None and seen.fault != INTERNAL:
-                found = simplest(task, seen)
-                what, schedule, kills, cost = found.what, found.schedule, found.kills, found.cost
-            counts = "" if cost is None else f"; {cost}"
-            checked = {"executions": done + 1, "histories": histories}
-            witness = Witness(f"{what}{_killed(kills)}{counts}; schedule {schedule}")
-            verdict = Verdict.failed(PROPERTY, seen.fault, witness, checked)
-            took = time.monotonic() - start
-            return Exploration(
-                verdict, driver, model, done, cut, histories, False, took, schedule, kills, killed, seen.alone, cost
-            )
-        if executions is not None and done >= executions:
-            exhausted = exhausted and next(parts, None) is None
-            break
-    counted = f"{done:,} executions ({cut:,} more cut in a wait), {histories:,} distinct histories, model {model}"
-    if driver == "progress":
-        counted = f"{covered}; {counted}"
-    checked = {"executions": done, "histories": histories}
-    if exhausted:
-        verdict = Verdict.passed(PROPERTY, f"all executions explored: {counted}", checked)
-    else:
-        verdict = Verdict.inconclusive(PROPERTY, f"not exhausted, and nothing found: {counted}", checked)
+    deadline = start + seconds
+    task = Task(program, driver, model, mutant, every)
+    subject_of(program, mutant=mutant, every=every)  # what is wrong with the program is said here and not in a part
+    with open_engine(engine, jobs, executor) as doing:
+        seen = _explored(doing, task, executions, deadline, seed, crashes)
+    failure, cost = seen.failure, None
+    if failure is not None and minimise and failure.alone is None and failure.fault != INTERNAL:
+        found = simplest(task, failure)
+        failure, cost = replace(failure, what=found.what, schedule=found.schedule, kills=found.kills), found.cost
     return Exploration(
-        verdict, driver, model, done, cut, histories, exhausted, time.monotonic() - start, crashes=killed
+        _verdict(seen, failure, cost, driver, model),
+        driver,
+        model,
+        seen.executions,
+        seen.cut,
+        len(seen.histories),
+        seen.exhausted,
+        time.monotonic() - start,
+        schedule=failure.schedule if failure else "",
+        kills=failure.kills if failure else (),
+        crashes={"crash": crashes, "progress": 1}.get(driver, 0),
+        alone=failure.alone if failure else None,
+        cost=cost,
+        engine=doing.name,
+        jobs=doing.jobs,
+        parts=doing.parts,
+        resubmitted=doing.resubmitted,
     )
+
+
+def _explored(
+    engine: Engine, task: Task, executions: int | None, deadline: float, seed: int, crashes: int
+) -> Collected:
+    """The pieces that the driver goes through."""
+    go_through = partial(collect, engine, task, executions=executions, deadline=deadline)
+    if task.driver == "exhaustive":
+        return go_through([Piece()])
+    if task.driver not in ("crash", "progress"):
+        return go_through(walks(seed, executions))
+    seen = Collected()
+    if task.driver == "progress":
+        seen = go_through(first_questions(len(task.program.workers)))
+        crashes = 1
+    if seen.is_over:
+        return seen
+    # as many kill plans as the workers make accesses when everybody lives
+    survivors = Task(survivable(task.program), "exhaustive", task.model, "", task.every)
+    living = collect(engine, survivors, [Piece()], executions=None, deadline=deadline)
+    if living.is_over:
+        return living
+    seen.exhausted = seen.exhausted and living.exhausted
+    return go_through(kill_plans(living.longest, crashes), collected=seen)
+
+
+def _verdict(seen: Collected, failure: Seen | None, cost: Cost | None, driver: Driver, model: Model) -> Verdict:
+    checked = {"executions": seen.executions, "histories": len(seen.histories)}
+    if failure is not None:
+        counts = "" if cost is None else f"; {cost}"
+        witness = Witness(f"{failure.what}{_killed(failure.kills)}{counts}; schedule {failure.schedule}")
+        return Verdict.failed(PROPERTY, failure.fault, witness, {**checked, "executions": seen.executions + 1})
+    counted = (
+        f"{seen.executions:,} executions ({seen.cut:,} more cut in a wait), "
+        f"{len(seen.histories):,} distinct histories, model {model}"
+    )
+    if driver == "progress":
+        counted = f"{seen.covered}; {counted}"
+    if seen.lost:
+        return Verdict.inconclusive(PROPERTY, f"not exhausted, since {seen.lost}; nothing found: {counted}", checked)
+    if not seen.exhausted:
+        return Verdict.inconclusive(PROPERTY, f"not exhausted, and nothing found: {counted}", checked)
+    return Verdict.passed(PROPERTY, f"all executions explored: {counted}", checked)
 
 
 def replay(

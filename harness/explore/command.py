@@ -24,7 +24,10 @@ __all__ = ["command"]
 @click.option(
     "--seconds", type=click.FloatRange(min=0.0), default=60.0, show_default=True, metavar="S", help="Stop then."
 )
-@click.option("--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Processes that share the work.")
+@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes that share the work.")
+@click.option(
+    "--engine", default="", metavar="ENGINE", help="Where they are: here, processes (default), dask://HOST:PORT."
+)
 @click.option("--crashes", type=click.IntRange(1, 2), default=1, help="Of the crash driver, in one execution.")
 @click.option("--writers", type=int, metavar="N", help="Of a scenario.")
 @click.option("--readers", type=int, metavar="N", help="Of a scenario.")
@@ -45,7 +48,8 @@ def command(
     model: str,
     executions: int | None,
     seconds: float,
-    jobs: int,
+    jobs: int | None,
+    engine: str,
     crashes: int,
     writers: int | None,
     readers: int | None,
@@ -57,6 +61,7 @@ def command(
 ) -> int:
     """Go through the executions of PROGRAM: a scenario in small (swsr, mwsr, mwmr, skip-vs-read) or a PROGRAM.json."""
     from harness.cli import EXIT_ENVIRONMENT
+    from harness.engine import EngineError, EngineUnreachable
     from harness.explore import EVERY, ExploreError, examine
     from harness.explore.exploration import INTERNAL
     from harness.explore.programs import named_program
@@ -80,13 +85,17 @@ def command(
             executions=executions,
             seconds=seconds,
             jobs=jobs,
+            engine=engine,
             crashes=crashes,
             seed=seed,
             mutant=name,
             every=every,
         )
-    except (ExploreError, ProgramError, MutantError) as error:
+    except (EngineError, ExploreError, ProgramError, MutantError) as error:
         raise click.UsageError(str(error)) from error
+    except EngineUnreachable as error:
+        click.echo(f"channel-harness explore: {error}", err=True)
+        return EXIT_ENVIRONMENT
     line = shlex.join(["channel-harness", *sys.argv[1:]])
     sizes = {"--writers": writers, "--readers": readers, "--messages": messages}
     target = [program, *(f"{option}={size}" for option, size in sizes.items() if size is not None)]

@@ -68,6 +68,8 @@ class Exploration:
         kills: (worker, step) of the failure, for the crash driver. crashes: kills in each execution.
         alone: the only worker that went on after the schedule of the failure, for the progress driver.
         cost: of the schedule, if it was minimised.
+        engine, jobs: where it was explored, and how many parts at a time. parts: that were shared out.
+        resubmitted: parts that were given out again because a process had died.
     """
 
     verdict: Verdict
@@ -83,3 +85,7 @@ class Exploration:
     crashes: int = 0
     alone: int | None = None
     cost: Cost | None = None
+    engine: str = "here"
+    jobs: int = 1
+    parts: int = 1
+    resubmitted: int = 0

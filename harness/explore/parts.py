@@ -1,127 +1,251 @@
-"""The parts of an exploration: independent of each other, and plain data, so that any process can explore them."""
+"""The parts of an exploration: plain data, independent of each other, so that any process can explore them.
+
+What an exploration has left when it stops is a list of such pieces again (``harness/native/explorer/frontier.hpp``):
+a part that turns out large comes back in pieces and is shared out anew, and every execution is in exactly one piece.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
 
 from harness import _explorer
-from harness.explore.exploration import Driver, Model
+from harness.explore.exploration import Driver, ExploreError, Model
 from harness.explore.subject import subject_of, survivable
 from harness.program import Program
 
-__all__ = ["HINDERED", "Part", "Seen", "Task", "explore_part", "kill_plans"]
+__all__ = ["HINDERED", "Kills", "Part", "Piece", "Seen", "Task", "build", "explore_part", "kill_plans", "walks"]
+
+Kills = tuple[tuple[int, int], ...]
 
 RECOVERY_ACCESSES = 16
 """What a recovery adds to a worker's accesses, at most."""
 HINDERED = "hindered"
 """The rule that is broken by waiting for a worker that has stopped for ever."""
+WALKS = 2_000
+"""Random executions of one seed: a fraction of a second."""
+SUBJECTS = 32
+"""Programs that a process keeps: as many kill plans as are in its hands at once."""
+
+
+@cache
+def build() -> str:
+    """What tells this build of the explorer from others: pieces of one exploration must all be explored by one."""
+    return hashlib.blake2b(Path(_explorer.__file__).read_bytes(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True)
 class Task:
-    """What all parts of an exploration have in common. Plain data: it goes to other processes."""
+    """What all parts of an exploration have in common. `identity` tells it from other explorations."""
 
     program: Program
     driver: Driver
     model: Model
     mutant: str
     every: int
-    seed: int
-    executions: int | None
-    seconds: float
+    identity: str = field(default_factory=lambda: uuid4().hex)
+    build: str = field(default_factory=build)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Something to explore.
+
+    Attributes:
+        kills: (worker, step) of those who die. below: the alternative whose executions are meant; empty: all.
+        alone: the worker that goes on when all others stop for ever, of the progress driver.
+        seed, walks: of a random driver.
+    """
+
+    kills: Kills = ()
+    below: str = ""
+    alone: int | None = None
+    seed: int = 0
+    walks: int = 0
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of an exploration, independent of the others."""
+    """Pieces for one process.
 
-    kills: tuple[tuple[int, int], ...] = ()
-    share: int = 0
-    shares: int = 1
-    alone: int | None = None
-    """The worker that goes on when all others stop for ever, of the progress driver."""
+    Attributes:
+        executions: at most. seconds: after them, what is not explored comes back. deadline: s, for what cannot.
+    """
+
+    pieces: tuple[Piece, ...]
+    executions: int
+    seconds: float
+    deadline: float
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of a part: counts, the first failure, and what the progress driver adds (`progress.Covered`)."""
+    """What came of pieces that differ in nothing but what they are below.
 
-    executions: int
-    cut: int
-    histories: int
-    exhausted: bool
+    Attributes:
+        executions, cut: as in Exploration. histories: digests of those not judged before in this process, 8 bytes each.
+        longest: accesses of each worker, at most.
+        left: not explored yet. partial: something was not explored that cannot be gone on with.
+        fault, what, schedule: of the first failure. kills, alone: as in Piece.
+        stop_points, waits, longest_call: of the progress driver (`progress.Covered`).
+    """
+
+    executions: int = 0
+    cut: int = 0
+    histories: bytes = b""
+    longest: tuple[int, ...] = ()
+    left: tuple[Piece, ...] = ()
+    partial: bool = False
     fault: str = ""
     what: str = ""
     schedule: str = ""
-    kills: tuple[tuple[int, int], ...] = ()
+    kills: Kills = ()
     alone: int | None = None
     stop_points: int = 0
     waits: int = 0
-    longest: int = 0
+    longest_call: int = 0
 
 
-def explore_part(task: Task, part: Part, seconds: float) -> Seen:
-    if part.alone is not None:
-        return _explore_alone(task, part.alone, seconds)
-    program = survivable(task.program) if part.kills else task.program
-    subject = subject_of(program, mutant=task.mutant, every=task.every, kills=part.kills)
-    limit = 2**63 if task.executions is None else task.executions
-    if task.driver in ("exhaustive", "crash", "progress"):
-        result = _explorer.explore(
-            subject, model=task.model, executions=limit, seconds=seconds, share=part.share, shares=part.shares
+_kept = threading.local()  # a program is explored by one thread at a time
+
+
+def _subject(task: Task, kills: Kills, survivors: bool) -> _explorer.Subject:
+    """The task's program, kept between parts: what it has judged is not judged again."""
+    if getattr(_kept, "identity", "") != task.identity:
+        _kept.identity, _kept.subjects = task.identity, {}
+    subjects: dict[tuple[Kills, bool], _explorer.Subject] = _kept.subjects
+    key = kills, survivors
+    if key not in subjects:
+        while len(subjects) >= SUBJECTS:
+            del subjects[next(iter(subjects))]
+        program = survivable(task.program) if survivors else task.program
+        subjects[key] = subject_of(program, mutant=task.mutant, every=task.every, kills=kills)
+    return subjects[key]
+
+
+def explore_part(task: Task, part: Part) -> list[Seen]:
+    """Explore a part until nothing is left of it, or it has found a failure, or its bounds are met.
+
+    Raises:
+        ExploreError: this is another build of the explorer than the one that made the part.
+    """
+    if task.build != build():
+        raise ExploreError(
+            f"build {build()} of the explorer is asked to go on with an exploration of build {task.build}; "
+            "install the same package everywhere"
         )
-    else:
-        result = _explorer.sample(subject, task.driver, task.seed, limit, model=task.model, seconds=seconds)
-    counts = (result.complete, result.cut, subject.histories, result.exhausted)
+    begin = time.monotonic()
+    executions = part.executions
+    seen: list[Seen] = []
+    for _, group in itertools.groupby(part.pieces, lambda piece: replace(piece, below="")):
+        pieces = tuple(group)
+        spent = time.monotonic() - begin
+        if seen and (spent >= part.seconds or executions <= 0):
+            seen.append(Seen(left=pieces))
+            continue
+        bounds = Part(pieces, executions, part.seconds - spent, part.deadline - spent)
+        if pieces[0].walks:
+            seen.append(_walk(task, bounds))
+        elif pieces[0].alone is not None:
+            seen.append(_explore_alone(task, bounds))
+        else:
+            seen.append(_explore_below(task, bounds))
+        executions -= seen[-1].executions + seen[-1].cut
+        if seen[-1].fault:
+            break
+    return seen
+
+
+def _explore_below(task: Task, part: Part) -> Seen:
+    kills = part.pieces[0].kills
+    subject = _subject(task, kills, survivors=bool(kills))
+    result = _explorer.explore(
+        subject,
+        model=task.model,
+        executions=part.executions,
+        seconds=part.seconds,
+        parts=[piece.below for piece in part.pieces if piece.below],
+    )
+    left = tuple(Piece(kills, below) for below in result.left)
+    return _seen(task, subject, result, Seen(kills=kills, left=left))
+
+
+def _walk(task: Task, part: Part) -> Seen:
+    piece = part.pieces[0]
+    subject = _subject(task, (), survivors=False)
+    result = _explorer.sample(subject, task.driver, piece.seed, piece.walks, model=task.model, seconds=part.deadline)
+    return _seen(task, subject, result, Seen(partial=True))
+
+
+def _seen(task: Task, subject: _explorer.Subject, result: _explorer.Result, seen: Seen) -> Seen:
+    seen = replace(
+        seen,
+        executions=result.complete,
+        cut=result.cut,
+        histories=subject.take_histories(),
+        longest=tuple(result.longest[: len(task.program.workers)]),
+    )
     if not result.failures:
-        return Seen(*counts, kills=part.kills)
+        return seen
     failure = result.failures[0]
     # the progress driver's rules name how a worker is stuck, if it is
     fault = failure.blocked if task.driver == "progress" and failure.blocked else failure.fault
-    return Seen(*counts, fault, failure.what, failure.schedule, part.kills)
+    return replace(seen, fault=fault, what=failure.what, schedule=failure.schedule)
 
 
-def _explore_alone(task: Task, worker: int, seconds: float) -> Seen:
+def _explore_alone(task: Task, part: Part) -> Seen:
     """One worker, while all the others stop for ever at every vector of stop points."""
-    subject = subject_of(survivable(task.program), mutant=task.mutant, every=task.every)
-    limit = 2**63 if task.executions is None else task.executions
-    progress, failures = _explorer.alone(subject, worker, model=task.model, executions=limit, seconds=seconds)
-    fault = what = schedule = ""
-    if failures:
-        fault, what, schedule = failures[0].fault, failures[0].what, failures[0].schedule
-        if fault in ("stuck", "unbounded"):
-            fault, what = HINDERED, f"while all others have stopped for ever, {what}"
-    return Seen(
+    worker = part.pieces[0].alone
+    assert worker is not None
+    subject = _subject(task, (), survivors=True)
+    progress, failures = _explorer.alone(
+        subject, worker, model=task.model, executions=part.executions, seconds=part.deadline
+    )
+    seen = Seen(
         progress.executions + progress.excused,
         progress.cut,
-        0,
-        progress.exhausted,
-        fault,
-        what,
-        schedule,
+        partial=not progress.exhausted,
         alone=worker,
         stop_points=progress.stop_points,
         waits=progress.excused,
-        longest=progress.longest,
+        longest_call=progress.longest,
     )
+    if not failures:
+        return seen
+    fault, what = failures[0].fault, failures[0].what
+    if fault in ("stuck", "unbounded"):
+        fault, what = HINDERED, f"while all others have stopped for ever, {what}"
+    return replace(seen, fault=fault, what=what, schedule=failures[0].schedule)
 
 
-def kill_plans(task: Task, crashes: int) -> Iterator[Part]:
+def walks(seed: int, executions: int | None) -> Iterator[Piece]:
+    """Random executions, a few of each of many seeds that follow from one."""
+    for number in itertools.count():
+        count = WALKS if executions is None else min(WALKS, executions - number * WALKS)
+        if count <= 0:
+            return
+        yield Piece(seed=(seed << 32) + number & (1 << 64) - 1, walks=count)
+
+
+def kill_plans(longest: tuple[int, ...], crashes: int) -> Iterator[Piece]:
     """Every worker, or two of them, before each of its accesses: as many as its longest execution has.
 
     Where two die, the second may be in the middle of replacing the first.
     """
-    subject = subject_of(survivable(task.program), every=task.every)
-    alive = _explorer.explore(subject, model=task.model, seconds=task.seconds, stop_at_failure=False)
-    workers = range(len(task.program.workers))
+    workers = range(len(longest))
     if crashes == 1:
         for worker in workers:
-            for step in range(alive.longest[worker]):
-                yield Part(kills=((worker, step),))
+            for step in range(longest[worker]):
+                yield Piece(kills=((worker, step),))
         return
     for first, second in itertools.combinations(workers, 2):
-        steps = (range(alive.longest[worker] + RECOVERY_ACCESSES) for worker in (first, second))
+        steps = (range(longest[worker] + RECOVERY_ACCESSES) for worker in (first, second))
         for step, later in itertools.product(*steps):
-            yield Part(kills=((first, step), (second, later)))
+            yield Piece(kills=((first, step), (second, later)))

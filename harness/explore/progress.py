@@ -15,30 +15,29 @@ Calls that wait for room or for a message do so by what they are; for 2 and 3 th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from harness.explore.parts import Part, Seen, Task, kill_plans
+from harness.explore.parts import Kills, Piece, Seen
 
-__all__ = ["Covered", "progress_parts"]
+__all__ = ["Covered", "first_questions"]
 
 
-def progress_parts(task: Task) -> Iterator[Part]:
-    """The three questions, as parts of one exploration."""
-    yield Part()
-    yield from (Part(alone=worker) for worker in range(len(task.program.workers)))
-    yield from kill_plans(task, 1)
+def first_questions(workers: int) -> Iterator[Piece]:
+    """The first two, in pieces; those of the third are `parts.kill_plans`."""
+    yield Piece()
+    yield from (Piece(alone=worker) for worker in range(workers))
 
 
 @dataclass
 class Covered:
-    """What the parts of a progress exploration have seen so far."""
+    """What a progress exploration has seen so far."""
 
     lived: int = 0
     stop_points: int = 0
     beside_stopped: int = 0
     waits: int = 0
     longest: int = 0
-    kill_points: int = 0
+    kill_points: set[Kills] = field(default_factory=set)
     beside_dead: int = 0
 
     def add(self, seen: Seen) -> None:
@@ -46,9 +45,9 @@ class Covered:
             self.stop_points += seen.stop_points
             self.beside_stopped += seen.executions
             self.waits += seen.waits
-            self.longest = max(self.longest, seen.longest)
+            self.longest = max(self.longest, seen.longest_call)
         elif seen.kills:
-            self.kill_points += 1
+            self.kill_points.add(seen.kills)
             self.beside_dead += seen.executions
         else:
             self.lived += seen.executions
@@ -63,7 +62,6 @@ class Covered:
         if self.waits:
             parts.append(f"writes waited only for a writer stopped inside its copy ({self.waits:,} of them)")
         if self.kill_points:
-            parts.append(
-                f"nobody waited for a dead worker: {self.kill_points:,} kill points, {self.beside_dead:,} executions"
-            )
+            points = f"{len(self.kill_points):,} kill points, {self.beside_dead:,} executions"
+            parts.append(f"nobody waited for a dead worker: {points}")
         return "; ".join(parts)

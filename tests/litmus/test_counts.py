@@ -72,16 +72,3 @@ def test_a_weakened_order_of_the_queue_is_a_race(weakened: str, workers: int, op
 def test_the_queue_itself_has_no_race(workers: int, operations: int) -> None:
     result = _explorer.explore(_explorer.vyukov_queue(workers, operations), waiting=False)
     assert (result.failed, result.exhausted) == (0, True)
-
-
-@pytest.mark.parametrize("shares", [2, 3, 5])
-@pytest.mark.parametrize("waiting", [True, False])
-def test_shares_are_disjoint_and_together_everything(shares: int, waiting: bool) -> None:
-    whole = _explorer.explore(_explorer.vyukov_queue(3, 2), waiting=waiting, graphs=True)
-    parts = [
-        _explorer.explore(_explorer.vyukov_queue(3, 2), waiting=waiting, graphs=True, share=share, shares=shares)
-        for share in range(shares)
-    ]
-    assert sum(part.complete for part in parts) == whole.complete
-    assert sum(part.cut for part in parts) == whole.cut
-    assert set().union(*(part.graphs for part in parts)) == whole.graphs

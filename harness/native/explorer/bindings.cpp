@@ -303,6 +303,14 @@ NB_MODULE(_explorer, module) {
             "histories",
             [](const Subject& subject) { return subject.channel ? subject.channel->distinct_histories() : 0; },
             "Distinct histories judged so far.")
+        .def(
+            "take_histories",
+            [](Subject& subject) {
+                std::vector<std::uint64_t> digests;
+                if (subject.channel) digests = subject.channel->take_digests();
+                return nb::bytes(digests.data(), digests.size() * sizeof(std::uint64_t));
+            },
+            "Of the histories judged since this was last asked, 8 bytes each that tell them apart.")
         .def_prop_ro(
             "fingerprint", [](const Subject& subject) { return fingerprint(subject.identity); },
             "As schedules carry it.");

@@ -14,10 +14,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <unordered_map>
+#include <utility>
 
 #include "final_memory.hpp"
 #include "fifo_search.hpp"
@@ -124,6 +126,9 @@ public:
     }
     std::size_t distinct_histories() const { return judged_.size(); }
 
+    // Digests of the histories judged since this was last asked.
+    std::vector<std::uint64_t> take_digests() { return std::exchange(digests_, {}); }
+
     // --- for an execution whose program is written while it runs: the workers are then to be run from their start -----
 
     void append(int worker, const harness::ScriptOperation& operation) {
@@ -152,7 +157,10 @@ public:
         drain(graph);
         std::string key(reinterpret_cast<const char*>(calls_.data()), calls_.size() * sizeof(Call));
         const auto [judged, fresh] = judged_.try_emplace(std::move(key), true);
-        if (fresh) judged->second = explained();
+        if (fresh) {
+            digests_.push_back(std::hash<std::string>{}(judged->first));
+            judged->second = explained();
+        }
         if (judged->second) return std::nullopt;
         return "no order of the calls on a FIFO explains their answers: " + text();
     }
@@ -397,6 +405,7 @@ private:
     std::vector<int> ends_;
     FifoSearch search_;
     std::unordered_map<std::string, bool> judged_;  // is it explained?
+    std::vector<std::uint64_t> digests_;
 };
 
 }  // namespace explorer
