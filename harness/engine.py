@@ -179,9 +179,7 @@ def deal(
                     result = future.result()
                 except engine.died as error:
                     if tries + 1 >= TRIES:
-                        raise EngineLost(
-                            f"{TRIES} processes died one after another of the same part: {error}"
-                        ) from error
+                        raise EngineLost(f"{TRIES} processes died of the same part: {error}") from error
                     again.append((part, tries + 1))
                     engine.resubmitted += 1
                 else:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import harness.cluster
 from harness.explore.command import command as explore_command
 from harness.explore.programs import CONVICTING
 from harness.explore.replay_command import command as replay_command
@@ -48,6 +49,22 @@ def test_a_failure_prints_a_command_that_replays_it(arguments: tuple[str, ...]) 
     lanes = replayed.output.rstrip().splitlines()
     assert lanes[-1] in result.output
     assert len(lanes) > 5
+
+
+def test_the_record_states_the_engine(tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    assert run("explore", "swsr", "--jobs", "2", "--json", str(record)).return_value == 0
+    details = json.loads(record.read_text())["records"][0]["details"]
+    assert (details["engine"], details["jobs"], details["resubmitted"]) == ("processes", 2, 0)
+    assert details["parts"] >= 1
+
+
+def test_an_engine_that_cannot_be_reached_is_an_error_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+    monkeypatch.setattr(harness.cluster, "CONNECT_S", 0.5)
+    result = run("explore", "swsr", "--engine", "dask://127.0.0.1:9")
+    assert result.return_value == 5
+    assert result.output.count("no dask scheduler answers") == 1
 
 
 def test_a_run_cut_short_is_inconclusive() -> None:
@@ -91,6 +108,7 @@ def test_a_failure_is_recorded_with_what_there_is_to_its_schedule(tmp_path: Path
         (("explore", "mwmr", "--messages", "40"), "too large to explore"),
         (("explore", "full", "--writers", "2"), "belong to a scenario"),
         (("explore", "mwmr", "--driver", "quantum"), "quantum"),
+        (("explore", "mwmr", "--engine", "quantum"), "there are here, processes and dask://HOST:PORT"),
         (("replay", "mwmr", "explore1:00000000:A"), "belongs to program 00000000"),
         (("replay", "mwmr", "nonsense"), "begins with 'explore1:'"),
         (("replay", "mwmr", "explore1:00000000:A", "--kill", "me"), "is no kill"),

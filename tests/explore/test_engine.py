@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import harness.cluster
 from harness import _explorer
-from harness.engine import Engine, deal, open_engine
-from harness.explore import ExploreError, examine
+from harness.engine import Engine, EngineError, EngineLost, EngineUnreachable, deal, open_engine
+from harness.explore import ExploreError, examine, replay
 from harness.explore.parts import Part, Piece, Task, explore_part
-from harness.explore.programs import SMALL, WITH_DEAD
+from harness.explore.programs import CONVICTING, SMALL, WITH_DEAD
+from harness.explore.sharing import Shares
 from harness.verdict import Outcome
 
 GOLDEN = {(3, 3): 81_124, (4, 2): 486_136}
@@ -24,8 +34,23 @@ def explore_queue(size: tuple[int, int], parts: list[str]) -> tuple[int, list[st
     return result.complete, result.left
 
 
-def share_queue(engine: Engine, size: tuple[int, int]) -> int:
-    """Complete executions of a queue that is shared out over an engine."""
+def explore_queue_or_die(size: tuple[int, int], marker: Path, parts: list[str]) -> tuple[int, list[str]]:
+    """As `explore_queue`, but whoever comes fifth is killed when it has its result in hand."""
+    seen = explore_queue(size, parts)
+    for turn in range(1, 6):
+        try:
+            marker.with_name(f"{marker.name}{turn}").touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        if turn == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        break
+    return seen
+
+
+def share_queue(engine: Engine, size: tuple[int, int], marker: Path | None = None) -> int:
+    """Complete executions of a queue that is shared out over an engine, on which somebody dies if there is a marker."""
+    work = partial(explore_queue, size) if marker is None else partial(explore_queue_or_die, size, marker)
     complete, left = explore_queue(size, [])
 
     def next_part(free: int) -> list[str] | None:
@@ -33,7 +58,7 @@ def share_queue(engine: Engine, size: tuple[int, int]) -> int:
         del left[:: free + 1]
         return taken or None
 
-    for _, (seen, more) in deal(engine, partial(explore_queue, size), next_part):
+    for _, (seen, more) in deal(engine, work, next_part):
         complete += seen
         left += more
     return complete
@@ -152,3 +177,184 @@ def test_random_walks_are_the_same_ones_whoever_makes_them(driver: str) -> None:
     assert alone.executions + alone.cut == 7_000
     other = examine(SMALL["mwsr"], driver=driver, executions=7_000, seed=6)  # type: ignore[arg-type]
     assert other.executions + other.cut == 7_000
+
+
+# --- who dies ------------------------------------------------------------------------------------------------------
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def die_at_seven(number: int) -> int:
+    if number == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return double(number)
+
+
+def fail_at_seven(number: int) -> int:
+    if number == 7:
+        raise ArithmeticError("seven")
+    return double(number)
+
+
+def numbers(count: int) -> Callable[[int], int | None]:
+    following = iter(range(count))
+    return lambda free: next(following, None)
+
+
+def test_what_a_dead_process_had_is_done_by_another_and_counted_once(tmp_path: Path) -> None:
+    with open_engine("processes", 2) as engine:
+        assert share_queue(engine, (4, 2), tmp_path / "turn") == GOLDEN[4, 2]
+        assert engine.resubmitted >= 1
+
+
+def test_a_part_that_kills_whoever_takes_it_is_given_up_with_a_reason() -> None:
+    done: list[tuple[int, int]] = []
+    with open_engine("processes", 2) as engine, pytest.raises(EngineLost, match="3 processes died of the same part"):
+        done.extend(deal(engine, die_at_seven, numbers(20)))
+    assert all(result == 2 * part for part, result in done)
+    assert len(dict(done)) == len(done) < 20
+
+
+def test_an_exception_in_a_part_is_raised_and_not_tried_again() -> None:
+    with open_engine("processes", 2) as engine, pytest.raises(ArithmeticError, match="seven"):
+        list(deal(engine, fail_at_seven, numbers(20)))
+    assert engine.resubmitted == 0
+
+
+def test_an_executor_of_somebody_else_that_breaks_makes_the_verdict_inconclusive() -> None:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        with pytest.raises(RuntimeError, match="terminated"):
+            executor.submit(die_at_seven, 7).result()
+        seen = examine(SMALL["mwmr"], jobs=2, executor=executor)
+    assert seen.verdict.outcome is Outcome.INCONCLUSIVE
+    assert "not exhausted, since the executor takes no more work" in seen.verdict.reason
+    assert not seen.exhausted
+
+
+class Odd(Executor):
+    """Does every other part at once, and the rest never."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[Any]] = []
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.futures.append(future)
+        if len(self.futures) % 2 == 0:
+            future.set_result(work(*arguments, **named))
+        return future
+
+
+def test_a_failure_found_by_one_part_calls_off_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Shares, "first", lambda self: None)  # nothing is explored but by the executor
+    executor = Odd()
+    program, mutant = CONVICTING["alone 32"], "publish-relaxed"
+    seen = examine(program, driver="pct", executions=100_000, mutant=mutant, jobs=2, executor=executor)
+    assert seen.verdict.outcome is Outcome.FAIL
+    assert executor.futures[0].cancelled()
+    assert replay(program, seen.schedule, mutant=mutant).splitlines()[-1].startswith(seen.verdict.rule)
+
+
+def test_an_engine_that_does_not_answer_is_lost() -> None:
+    executor = Odd()
+    with pytest.raises(EngineLost, match="has not answered for"):
+        list(deal(Engine("odd", 2, lambda: executor), double, numbers(3), patience=0.05))
+    assert executor.futures[0].cancelled()
+
+
+@pytest.mark.parametrize(
+    "workers", [ThreadPoolExecutor, partial(ProcessPoolExecutor, mp_context=multiprocessing.get_context("spawn"))]
+)
+def test_any_executor_will_do(workers: Callable[[int], Executor]) -> None:
+    alone = examine(SMALL["swsr"])
+    with workers(2) as executor:
+        for _ in range(2):  # it stays open
+            seen = examine(SMALL["swsr"], jobs=2, executor=executor)
+            assert (seen.executions, seen.cut, seen.histories) == (alone.executions, alone.cut, alone.histories)
+            assert (seen.engine, seen.exhausted) == ("executor", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "jobs", "message"),
+    [
+        ("quantum", None, "unknown engine 'quantum'; there are here, processes and dask://HOST:PORT"),
+        ("processes", 0, "jobs is a whole number from 1; got 0"),
+        ("here", 2, "the engine 'here' has one job, not 2"),
+        ("dask://nowhere", None, "a cluster's address is dask://HOST:PORT; got 'dask://nowhere'"),
+    ],
+)
+def test_an_engine_that_there_is_not_is_refused(name: str, jobs: int | None, message: str) -> None:
+    with pytest.raises(EngineError, match=message):
+        examine(SMALL["swsr"], engine=name, jobs=jobs)
+
+
+# --- a cluster -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """The address of a cluster of two worker processes."""
+    pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    host, port = address.split(":")
+    commands = [["dask_scheduler", "--host", host, "--port", port, "--no-dashboard", "--no-jupyter"]]
+    commands += [["dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]] * 2
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.{command}", *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for command, *options in commands
+    ]
+    try:
+        import distributed
+
+        with distributed.Client(f"tcp://{address}", timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+        yield f"dask://{address}"
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait()
+
+
+def test_a_cluster_explores_exactly_what_one_process_does(cluster: str) -> None:
+    alone = examine(SMALL["swsr"])
+    seen = examine(SMALL["swsr"], engine=cluster)
+    assert (seen.executions, seen.cut, seen.histories) == (alone.executions, alone.cut, alone.histories)
+    assert (seen.verdict.outcome, seen.engine, seen.jobs) == (Outcome.PASS, cluster, 2)
+    convicted = examine(CONVICTING["two sleepers"], mutant="bump-seq-relaxed", engine=cluster)
+    assert convicted.verdict.rule == "stuck"
+
+
+def test_a_worker_of_a_cluster_that_is_killed_loses_nothing(cluster: str, tmp_path: Path) -> None:
+    with open_engine(cluster) as engine:
+        assert engine.jobs == 2
+        assert share_queue(engine, (4, 2), tmp_path / "turn") == GOLDEN[4, 2]
+        assert engine.resubmitted >= 1
+    assert (tmp_path / "turn5").exists()
+    with open_engine(cluster) as engine:
+        assert engine.jobs == 1  # the other is gone
+
+
+def test_a_part_that_kills_the_workers_of_a_cluster_one_after_another_is_given_up(cluster: str) -> None:
+    with open_engine(cluster, 1) as engine, pytest.raises(EngineLost, match=r"died|has not answered"):
+        list(deal(engine, die_at_seven, numbers(8), patience=3.0))
+
+
+def test_an_address_where_nobody_answers_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+    monkeypatch.setattr(harness.cluster, "CONNECT_S", 0.5)
+    with pytest.raises(EngineUnreachable, match=r"no dask scheduler answers at dask://127\.0\.0\.1:9 within"):
+        examine(SMALL["swsr"], engine="dask://127.0.0.1:9")
+
+
+def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(EngineError, match=r"pip install 'ipc-channel-harness\[dask\]'"):
+        examine(SMALL["swsr"], engine="dask://127.0.0.1:8786")
