@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from harness.record import RunRecord
 from harness.verdict import Outcome, Verdict
+from reports.results import variant
 
 __all__ = ["render"]
 
@@ -29,7 +30,7 @@ def render(records: Sequence[RunRecord]) -> str:
 
 
 def _suite(record: RunRecord) -> ElementTree.Element:
-    name = f"{record.scenario}.{record.executor}.{record.mode}"
+    name = f"{record.scenario}.{record.executor}.{variant(record)}"
     verdicts = record.verdicts or (Verdict.inconclusive("run", record.reason or "nothing was checked"),)
     suite = ElementTree.Element("testsuite", name=_text(name), tests=str(len(verdicts)))
     suite.set("failures", str(sum(verdict.outcome is Outcome.FAIL for verdict in verdicts)))

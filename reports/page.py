@@ -18,7 +18,7 @@ import jinja2
 from harness.record import Failure, RunRecord, Timeline
 from harness.verdict import Outcome
 from reports.plots import Plot, performance
-from reports.results import assertions, label, overall
+from reports.results import assertions, label, overall, variant
 from reports.sections import Section, sections
 from reports.timeline import Drawing, draw
 
@@ -85,6 +85,20 @@ class _Run:
         """Against earlier runs of this report on this machine; empty where there are too few."""
         found: Mapping[str, Any] = self.record.details.get("change", {})
         return found
+
+    @property
+    def variant(self) -> str:
+        return variant(self.record)
+
+    @property
+    def explored(self) -> list[str]:
+        """Of an exploration: executions, how complete, model, bounds."""
+        details = self.record.details
+        if self.record.kind != "explore" or "executions" not in details:
+            return []
+        bounds = ", ".join(f"≤ {value} {name}" for name, value in details.get("bounds", {}).items() if value)
+        complete = "exhausted" if details.get("exhausted") else "not exhausted"
+        return [f"{_count(details['executions'])} executions", complete, str(details.get("model", "")), bounds]
 
     @property
     def slowest(self) -> tuple[str, float] | None:

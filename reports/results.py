@@ -11,13 +11,19 @@ from typing import Any
 from harness.record import RecordError, RunRecord
 from harness.verdict import Outcome
 
-__all__ = ["assertions", "label", "load_records", "overall", "to_json", "write_json"]
+__all__ = ["assertions", "label", "load_records", "overall", "to_json", "variant", "write_json"]
 
 VERSION = 1
 
 
 def label(record: RunRecord) -> str:
-    return f"{record.scenario} on {record.executor} ({record.mode})"
+    on = "explored" if record.executor == "explored" else f"on {record.executor}"
+    return f"{record.scenario} {on} ({variant(record)})"
+
+
+def variant(record: RunRecord) -> str:
+    """What tells a run from the others of the same scenario and executor."""
+    return str(record.details.get("driver", "")) or record.mode
 
 
 def overall(records: Iterable[RunRecord]) -> tuple[Outcome, str]:

@@ -14,6 +14,7 @@ import click
 from harness.cli import EXIT_ENVIRONMENT
 
 if TYPE_CHECKING:
+    from harness.commands.talk import Talk
     from harness.record import RunRecord
     from harness.scenario import Parameters, Scenario
     from harness.stress import StressResult
@@ -41,7 +42,13 @@ class _Range(click.ParamType[tuple[int, int]]):
 
 @click.command("run")
 @click.argument("scenario", nargs=-1)
-@click.option("--on", type=click.Choice(["threads", "processes", "both"]), default="both", show_default=True)
+@click.option(
+    "--on",
+    type=click.Choice(["threads", "processes", "both", "explored", "all"]),
+    default="all",
+    show_default=True,
+    help="Threads, processes, both of them, the explorer (in its own small sizes), or all three.",
+)
 @click.option(
     "--mode",
     type=click.Choice(["native", "api", "both"]),
@@ -84,7 +91,7 @@ class _Range(click.ParamType[tuple[int, int]]):
 )
 @click.option("--junitxml", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write JUnit XML.")
 def command(scenario: tuple[str, ...], **options: Any) -> int:
-    """Run scenarios (default: all four) on threads and processes, and judge every operation.
+    """Run scenarios (default: all four) on threads, on processes and in the explorer, and judge every operation.
 
     Scenarios: swsr, mwsr, mwmr, skip-vs-read.
     """
@@ -95,13 +102,15 @@ def command(scenario: tuple[str, ...], **options: Any) -> int:
 
         click.echo(describe())
         return 0
-    cells = _cells(_scenarios(scenario), options, named=bool(scenario))
+    scenarios = _scenarios(scenario)
+    cells = _cells(scenarios, options, named=bool(scenario))
+    explored = scenarios if options["on"] in ("explored", "all") else []
     try:
-        results = _run(cells, options)
+        records = _run(cells, explored, options)
     except (ExecutorError, OSError) as error:
         click.echo(f"channel-harness run: {error}", err=True)
         return EXIT_ENVIRONMENT
-    return _finish(_with_sample(results), options)
+    return _finish(records, options)
 
 
 def _scenarios(names: tuple[str, ...]) -> list[Scenario]:
@@ -126,10 +135,12 @@ def _cells(
             parse(options["mutant"])
         except MutantError as error:
             raise click.UsageError(str(error)) from error
-    executors = EXECUTORS if options["on"] == "both" else (options["on"],)
+    executors = EXECUTORS if options["on"] in ("both", "all") else (options["on"],)
     modes = MODES if options["mode"] == "both" else (options["mode"],)
     low, high = options["payload"] or (None, None)
-    cells = []
+    cells: list[tuple[Scenario, Parameters, str, str]] = []
+    if options["on"] == "explored":
+        return cells
     for scenario, executor, mode in itertools.product(scenarios, executors, modes):
         messages = options["messages"]
         if messages is None and mode == "api":
@@ -153,14 +164,17 @@ def _cells(
     return cells
 
 
-def _run(cells: list[tuple[Scenario, Parameters, str, str]], options: dict[str, Any]) -> list[StressResult]:
+def _run(
+    cells: list[tuple[Scenario, Parameters, str, str]], explored: list[Scenario], options: dict[str, Any]
+) -> list[RunRecord]:
     from harness.commands.talk import Talk
+    from harness.explore.cell import DRIVERS
     from harness.stress import Cell, convict, stress
 
     command_line = shlex.join(["channel-harness", *sys.argv[1:]])
     results = []
     self_tests: dict[tuple[str, str], Any] = {}
-    with Talk(len(cells)) as talk:
+    with Talk(len(cells) + len(explored) * len(DRIVERS)) as talk:
         for scenario, parameters, executor, mode in cells:
             cell = Cell(executor, mode, options["mutant"])
             label = f"{scenario.name:12} {executor:9} {mode:6}"
@@ -182,7 +196,22 @@ def _run(cells: list[tuple[Scenario, Parameters, str, str]], options: dict[str, 
             results.append(result)
             if options["history"] is not None:
                 _write_history(result, options["history"], several=len(cells) > 1)
-    return results
+        return _with_sample(results) + _explore(explored, options, command_line, talk)
+
+
+def _explore(scenarios: list[Scenario], options: dict[str, Any], command_line: str, talk: Talk) -> list[RunRecord]:
+    """Every scenario in small, every execution, with and without kills."""
+    from harness.explore.cell import DRIVERS, explored_cell
+
+    records = []
+    for scenario, driver in ((scenario, driver) for scenario in scenarios for driver in DRIVERS):
+        label = f"{scenario.name:12} explored  {driver:10}"
+        talk.begin(label)
+        record = explored_cell(scenario, driver, mutant=options["mutant"], command=command_line)
+        counted = f"{record.details['executions']:>9,} executions"
+        talk.end(label, record.outcome, f"{counted}, {record.details['distinct']:,} histories; {record.reason}")
+        records.append(record)
+    return records
 
 
 def _with_sample(results: list[StressResult]) -> list[RunRecord]:

@@ -107,3 +107,14 @@ def test_greatest_size() -> None:
 @pytest.mark.parametrize("kind", ["gate", "bench", "explore", "mutants", "of another time"])
 def test_kinds_without_details_do_not_break_the_page(kind: str) -> None:
     assert "<h1>PASS</h1>" in render([replace(record(), kind=kind, metrics=None, details={})])
+
+
+def test_the_explored_column_says_how_far_it_went() -> None:
+    details = {"driver": "crash", "model": "rc11", "executions": 559, "distinct": 447, "bounds": {"kills": 1}}
+    base = replace(record("mwmr", "explored"), kind="explore", metrics=None)
+    html = render([replace(base, details={**details, "exhausted": True})])
+    cell = re.search(r'<a class="cell pass" href="#(run-\d+)">(.*?)</a>', html, flags=re.S)
+    assert cell is not None
+    assert f'id="{cell[1]}"' in html
+    assert all(words in cell[2] for words in ("crash", "559 executions", ">exhausted<", "rc11", "≤ 1 kills"))
+    assert ">not exhausted<" in render([replace(base, details={**details, "exhausted": False})])

@@ -32,7 +32,7 @@ def harness(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess
     [
         (("fly",), "No such command 'fly'"),
         (("run", "mwrs"), "no scenario 'mwrs'; there are: swsr, mwsr, mwmr, skip-vs-read"),
-        (("run", "--on", "moon"), "'moon' is not one of 'threads', 'processes', 'both'"),
+        (("run", "--on", "moon"), "'moon' is not one of 'threads', 'processes', 'both', 'explored', 'all'"),
         (("run", "--payload", "big"), "'big' is no size; give bytes, as 64 or 8-256"),
         (("run", "--payload", "4"), "payload is a size or MIN-MAX from 8 to 16360 bytes"),
         (("run", "swsr", "--writers", "2"), "swsr has 1 writer; got 2"),

@@ -1,0 +1,31 @@
+"""The explored column of a run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from harness.explore import cell
+from harness.explore.cell import DRIVERS, explored_cell
+from harness.verdict import Outcome
+from scenarios import SCENARIOS
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_scenario_is_exhausted_in_small(name: str, driver: Literal["exhaustive", "crash"]) -> None:
+    record = explored_cell(SCENARIOS[name], driver)
+    assert (record.outcome, record.details["exhausted"]) == (Outcome.PASS, True)
+    assert (record.kind, record.executor, record.scenario) == ("explore", "explored", name)
+
+
+def test_a_planted_bug_is_convicted_with_a_command_that_replays() -> None:
+    record = explored_cell(SCENARIOS["mwmr"], "exhaustive", mutant="publish-relaxed")
+    assert record.outcome is Outcome.FAIL
+    assert record.failures[0].command.startswith("channel-harness replay mwmr ")
+
+
+def test_what_was_cut_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cell, "BUDGET_S", 0.0)
+    assert explored_cell(SCENARIOS["mwmr"], "exhaustive").outcome is Outcome.INCONCLUSIVE
