@@ -177,7 +177,7 @@ class Step:
     """One line of an interleaving.
 
     Attributes:
-        worker: number of the worker. access: what it did to which location, in the explorer's words.
+        worker: number of the worker; -1: of none. access: what it did to which location, in the explorer's words.
         stale: how many newer stores there were than the one that was read; 0: none.
         note: ``"killed"`` where the worker is killed, the words of the fault where it is found; else empty.
         file, line: of the source; empty and 0 where there is none. code: that line of it, or empty.

@@ -17,6 +17,7 @@ import jinja2
 
 from harness.record import Failure, RunRecord, Timeline
 from harness.verdict import Outcome
+from reports.interleaving import Lines, lines
 from reports.plots import Plot, performance
 from reports.results import assertions, label, overall, variant
 from reports.sections import Section, sections
@@ -124,6 +125,8 @@ class _Shown:
     @property
     def operations(self) -> list[tuple[str, str]]:
         """The witness, each line with a link to its place in the timeline, or an empty one."""
+        if self.failure.interleaving is not None:
+            return []  # it says the same, beside the source
         shown = self.failure.operations[: self.limits.witness]
         links = [""] * len(shown)
         if self.timeline is not None and self.failure.timeline is not None:
@@ -134,6 +137,11 @@ class _Shown:
     @property
     def hidden(self) -> int:
         return len(self.failure.operations) - len(self.operations)
+
+    @property
+    def interleaving(self) -> Lines | None:
+        found = self.failure.interleaving
+        return None if found is None else lines(found, self.limits.rows)
 
     @property
     def last_words(self) -> str:

@@ -12,9 +12,9 @@ from dataclasses import replace
 from functools import partial
 from typing import get_args
 
-from harness import _explorer
 from harness.engine import Engine, open_engine
 from harness.explore.exploration import EVERY, INTERNAL, Cost, Driver, Exploration, ExploreError, Model
+from harness.explore.interleaving import trace
 from harness.explore.minimal import simplest
 from harness.explore.parts import Piece, Seen, Task, kill_plans, walks
 from harness.explore.progress import first_questions
@@ -203,13 +203,7 @@ def replay(
     Raises:
         ExploreError: the schedule is malformed or belongs to another program.
     """
-    if kills or alone is not None:
-        program = survivable(program)
-    subject = subject_of(program, mutant=mutant, every=every, kills=kills)
-    try:
-        steps, failure = _explorer.trace(subject, schedule, model=model, alone=-1 if alone is None else alone)
-    except ValueError as error:
-        raise ExploreError(str(error)) from error
+    steps, failure = trace(program, schedule, model=model, mutant=mutant, every=every, kills=kills, alone=alone)
     return lanes(steps, failure)
 
 

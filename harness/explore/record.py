@@ -8,9 +8,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from harness.environment import environment
-from harness.explore import EVERY, Exploration, examine, replay
+from harness.explore import EVERY, Exploration, examine
+from harness.explore.interleaving import interleaving, trace
 from harness.explore.programs import CONVICTING
-from harness.explore.trace import worker_name
+from harness.explore.trace import lanes, worker_name
 from harness.program import Program
 from harness.record import Failure, RunRecord
 from harness.verdict import Outcome, Verdict
@@ -46,7 +47,7 @@ def explored_record(
     outcome, reason = Verdict.overall(verdicts)
     failures: tuple[Failure, ...] = ()
     if seen.schedule:
-        lines = replay(
+        steps, failure = trace(
             program, seen.schedule, model=seen.model, mutant=mutant, every=every, kills=seen.kills, alone=seen.alone
         )
         again = ["channel-harness", "replay", *target, seen.schedule, "--model", seen.model]
@@ -56,8 +57,17 @@ def explored_record(
         if mutant:
             again.append(f"--mutant={mutant}" if every == EVERY else f"--mutant={mutant}:{every}")
         verdict = seen.verdict
-        shown = tuple(lines.splitlines())
-        failures = (Failure(verdict.property, verdict.rule, verdict.reason, shown, shlex.join(again), "1/1"),)
+        failures = (
+            Failure(
+                verdict.property,
+                verdict.rule,
+                verdict.reason,
+                tuple(lanes(steps, failure).splitlines()),
+                shlex.join(again),
+                "1/1",
+                interleaving=interleaving(len(program.workers), steps, failure, seen.kills),
+            ),
+        )
     return RunRecord(
         kind="explore",
         scenario=program.name,

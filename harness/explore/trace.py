@@ -11,7 +11,7 @@ from pathlib import PurePath
 
 from harness import _explorer
 
-__all__ = ["lanes", "worker_name"]
+__all__ = ["access", "lanes", "worker_name"]
 
 _SHORT = {"relaxed": "rlx", "acquire": "acq", "release": "rel", "acq_rel": "a/r", "seq_cst": "sc", "plain": "na"}
 
@@ -26,7 +26,7 @@ def lanes(steps: Sequence[_explorer.Step], failure: _explorer.Failure | None = N
     workers = max((step.worker for step in steps), default=0) + 1
     lines = ["".join(worker_name(worker).ljust(width) for worker in range(workers)).rstrip()]
     for step in steps:
-        lane = " " * (width * step.worker) + _access(step)
+        lane = " " * (width * step.worker) + access(step)
         lines.append(f"{lane.ljust(width * workers)}  {PurePath(step.file).name}:{step.line}")
     if failure is not None:
         by = f" (worker {worker_name(failure.worker)})" if failure.worker >= 0 else ""
@@ -34,7 +34,8 @@ def lanes(steps: Sequence[_explorer.Step], failure: _explorer.Failure | None = N
     return "\n".join(lines)
 
 
-def _access(step: _explorer.Step) -> str:
+def access(step: _explorer.Step) -> str:
+    """What a step did: the location, the value, the order, whose store it read, and how many newer ones there were."""
     order = _SHORT[step.order]
     if step.kind == "fence":
         return f"fence {order}"

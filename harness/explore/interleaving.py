@@ -1,0 +1,97 @@
+"""A replayed execution as the record keeps it: the steps in the order of the schedule, each beside its source line.
+
+The lines are read when the execution is traced, so that a record shows them wherever it is opened. The explorer knows a
+source by the path that it was compiled from; what is installed lies beside this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path, PurePath
+
+from harness import _explorer
+from harness.explore.exploration import ExploreError, Model
+from harness.explore.subject import subject_of, survivable
+from harness.explore.trace import access
+from harness.program import Program
+from harness.record import Interleaving, Step
+
+__all__ = ["interleaving", "source_line", "trace"]
+
+_ROOT = Path(__file__).parents[2]
+_PACKAGES = ("channel", "harness")
+_NOBODY = -1
+
+Kills = Sequence[tuple[int, int]]
+
+
+def trace(
+    program: Program,
+    schedule: str,
+    *,
+    model: Model,
+    mutant: str,
+    every: int,
+    kills: tuple[tuple[int, int], ...],
+    alone: int | None,
+) -> tuple[list[_explorer.Step], _explorer.Failure | None]:
+    """One execution again, access by access, and its failure if it has one; arguments as for ``explore.replay``.
+
+    Raises:
+        ExploreError: the schedule is malformed or belongs to another program.
+    """
+    if kills or alone is not None:
+        program = survivable(program)
+    subject = subject_of(program, mutant=mutant, every=every, kills=kills)
+    try:
+        return _explorer.trace(subject, schedule, model=model, alone=_NOBODY if alone is None else alone)
+    except ValueError as error:
+        raise ExploreError(str(error)) from error
+
+
+def interleaving(
+    workers: int, traced: Sequence[_explorer.Step], failure: _explorer.Failure | None, kills: Kills = ()
+) -> Interleaving:
+    """The steps, each worker that was killed, and the fault.
+
+    Args:
+        workers: of the program. traced, failure: of `trace`. kills: (worker, step) that it was traced with.
+    """
+    steps = [_killed(worker, before) for worker, before in kills if before == 0]
+    left = {worker: before for worker, before in kills if before > 0}
+    for step in traced:
+        place, code = source_line(step.file, step.line)
+        stale = step.stale if step.kind == "read" else 0
+        steps.append(Step(step.worker, access(step), stale, "", place, step.line, code))
+        if left.get(step.worker) == step.index + 1:
+            steps.append(_killed(step.worker, left.pop(step.worker)))
+    if failure is not None:
+        place, code = source_line(failure.file, failure.line)
+        note = f"{failure.fault}: {failure.what}"
+        steps.append(Step(failure.worker, "", 0, note, place, failure.line if place else 0, code))
+    return Interleaving(workers, tuple(steps))
+
+
+def _killed(worker: int, before: int) -> Step:
+    return Step(worker, "", note=f"killed before its access {before}")
+
+
+def source_line(file: str, line: int) -> tuple[str, str]:
+    """The path of a source from its package on, and that line of it; empty where it is not at hand."""
+    parts = PurePath(file).parts
+    # a checkout may lie in a folder of such a name itself: what is there decides
+    for index in (index for index, part in enumerate(parts) if part in _PACKAGES):
+        path = PurePath(*parts[index:])
+        lines = _lines(path)
+        if 0 < line <= len(lines):
+            return path.as_posix(), lines[line - 1].strip()
+    return PurePath(file).name, ""
+
+
+@cache
+def _lines(path: PurePath) -> Sequence[str]:
+    try:
+        return (_ROOT / path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ()
