@@ -19,8 +19,8 @@ class Line:
 
     Attributes:
         number: from 1. worker: its column; -1: of nobody. text: what it did. sign: why it is marked, or empty.
-        mark: ``"stale"``, ``"killed"``, ``"fault"`` or empty. place: file and line. code: that line, or ``"″"`` where it
-            is that of the step before.
+        mark: ``"stale"``, ``"killed"``, ``"fault"`` or empty. place: file and line. code: that line; ``"″"``:
+            that of the step before.
     """
 
     number: int

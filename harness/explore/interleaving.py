@@ -22,8 +22,7 @@ __all__ = ["interleaving", "source_line", "trace"]
 _ROOT = Path(__file__).parents[2]
 _PACKAGES = ("channel", "harness")
 _NOBODY = -1
-
-Kills = Sequence[tuple[int, int]]
+_DEATH = "dead["
 
 
 def trace(
@@ -50,31 +49,25 @@ def trace(
         raise ExploreError(str(error)) from error
 
 
-def interleaving(
-    workers: int, traced: Sequence[_explorer.Step], failure: _explorer.Failure | None, kills: Kills = ()
-) -> Interleaving:
-    """The steps, each worker that was killed, and the fault.
+def interleaving(workers: int, traced: Sequence[_explorer.Step], failure: _explorer.Failure | None) -> Interleaving:
+    """The steps, a kill in place of the store by which the explorer remembers one, and the fault.
 
     Args:
-        workers: of the program. traced, failure: of `trace`. kills: (worker, step) that it was traced with.
+        workers: of the program. traced, failure: of `trace`.
     """
-    steps = [_killed(worker, before) for worker, before in kills if before == 0]
-    left = {worker: before for worker, before in kills if before > 0}
+    steps = []
     for step in traced:
+        if step.location.startswith(_DEATH):
+            steps.append(Step(step.worker, "", note=f"killed before its access {step.index}"))
+            continue
         place, code = source_line(step.file, step.line)
         stale = step.stale if step.kind == "read" else 0
         steps.append(Step(step.worker, access(step), stale, "", place, step.line, code))
-        if left.get(step.worker) == step.index + 1:
-            steps.append(_killed(step.worker, left.pop(step.worker)))
     if failure is not None:
         place, code = source_line(failure.file, failure.line)
         note = f"{failure.fault}: {failure.what}"
         steps.append(Step(failure.worker, "", 0, note, place, failure.line if place else 0, code))
     return Interleaving(workers, tuple(steps))
-
-
-def _killed(worker: int, before: int) -> Step:
-    return Step(worker, "", note=f"killed before its access {before}")
 
 
 def source_line(file: str, line: int) -> tuple[str, str]:

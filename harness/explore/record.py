@@ -65,7 +65,7 @@ def explored_record(
                 tuple(lanes(steps, failure).splitlines()),
                 shlex.join(again),
                 "1/1",
-                interleaving=interleaving(len(program.workers), steps, failure, seen.kills),
+                interleaving=interleaving(len(program.workers), steps, failure),
             ),
         )
     return RunRecord(
