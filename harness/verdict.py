@@ -31,17 +31,21 @@ class Witness:
     Attributes:
         sentence: what they prove, for a person.
         operations: their row numbers in the history, in the order in which they should be read.
+        prefix: of a search that got stuck: the longest prefix of an order that it found, in that order; the operation
+            that cannot follow is the last of `operations`.
     """
 
     sentence: str
     operations: tuple[int, ...] = ()
+    prefix: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {"sentence": self.sentence, "operations": list(self.operations)}
+        told: dict[str, Any] = {"sentence": self.sentence, "operations": list(self.operations)}
+        return told | ({"prefix": list(self.prefix)} if self.prefix else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Witness:
-        return cls(data["sentence"], tuple(data["operations"]))
+        return cls(data["sentence"], tuple(data["operations"]), tuple(data.get("prefix", ())))
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,8 @@ def judge(
     Raises:
         HistoryError: the file was not understood. SpecificationError: there is no such specification.
     """
+    from harness.checks.linearizability import check_specification
     from harness.checks.specifications import find
-    from harness.checks.wgl import check_specification
     from harness.exchange import load_history, open_reading
 
     if specification in (None, FIFO) and file.removesuffix(".gz").endswith(".npz"):

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from harness.checks import check_fifo
+from harness.checks.linearizability import check_specification
 from harness.checks.specifications import SPECIFICATIONS, Operation, SpecificationError, find
-from harness.checks.wgl import check_specification, search
+from harness.checks.wgl import search
 from harness.exchange import Call, Recording, load_history
 from harness.history import PENDING_RETURN, History, HistoryError
 from harness.verdict import Outcome

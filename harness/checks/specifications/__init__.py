@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import sys
+from pathlib import Path
 
 from harness.checks.specifications.operation import Operation, Specification, SpecificationError
 from harness.checks.specifications.queues import (
@@ -42,11 +45,20 @@ def find(name: str) -> type[Specification]:
     if not colon:
         known = ", ".join(SPECIFICATIONS)
         raise SpecificationError(f"no specification {name!r}; there are: {known}, or module:Class of your own")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a file beside the histories is found, as by python -m
     try:
         found = getattr(importlib.import_module(module), member)
-    except (ImportError, AttributeError) as error:
-        raise SpecificationError(f"{name}: {error}") from error
+    except Exception as error:  # whatever the module does when it is imported
+        raise SpecificationError(f"{name}: {type(error).__name__}: {error}") from error
     missing = [method for method in ("init", "step") if not callable(getattr(found, method, None))]
     if not isinstance(found, type) or missing:
         raise SpecificationError(f"{name}: expected a class with methods init and step")
+    arguments = {"init": (None,), "step": (None, None, None)}
+    for method, given in arguments.items():
+        try:
+            inspect.signature(getattr(found, method)).bind(*given)
+        except TypeError as error:
+            words = "init(self)" if method == "init" else "step(self, state, operation)"
+            raise SpecificationError(f"{name}: {method}: {error}; expected {words}") from error
     return found

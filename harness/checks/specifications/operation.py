@@ -6,11 +6,19 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Operation", "Specification", "SpecificationError"]
+__all__ = ["Operation", "Specification", "SpecificationError", "StepError"]
 
 
 class SpecificationError(ValueError):
     """There is no such specification, or it does not know an operation; the message says what there is."""
+
+
+class StepError(SpecificationError):
+    """A specification does not know an operation, or broke the rules of its form; `operation` is its index."""
+
+    def __init__(self, problem: str, operation: int) -> None:
+        super().__init__(problem)
+        self.operation = operation
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,133 @@
+"""A recording judged by a sequential specification: what the general search is asked, and what it says to a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any
+
+from harness.checks.specifications.operation import Operation, Specification, SpecificationError, StepError
+from harness.checks.wgl import Search, search
+from harness.exchange.calls import Call, Recording
+from harness.history import HistoryError
+from harness.verdict import Verdict, Witness
+
+__all__ = ["check_specification"]
+
+PROPERTY = "linearizable"
+_SHOWN = 8
+_CLAIMING_ERRORS = ("empty", "full", "timeout", "mismatch", "closed")
+"""Failures that say something of the state; any other certainly had no effect, and says nothing."""
+
+
+def check_specification(recording: Recording, specification: type[Specification], *, budget: float) -> Verdict:
+    """Judge a recording.
+
+    Args:
+        recording: to judge. specification: what it should be of. budget: seconds.
+
+    Raises:
+        HistoryError: the specification does not know an operation of it, or breaks the rules of its form.
+    """
+    name = getattr(specification, "__name__", str(specification))
+    try:
+        model = specification(recording.header.get("capacity"))
+    except TypeError as error:
+        raise SpecificationError(f"{name}: {error}; its constructor takes the capacity, which may be None") from error
+    relevant = [
+        index for index, call in enumerate(recording.calls) if call.type != "fail" or call.error in _CLAIMING_ERRORS
+    ]
+    assertions: dict[str, int] = {}
+    for index in relevant:
+        kind = f"linearizable {recording.calls[index].f}"
+        assertions[kind] = assertions.get(kind, 0) + 1
+    give_up = time.monotonic() + budget
+    steps = 0
+    undecided = 0
+    for part in _partitions(recording, model, relevant):
+        calls = [recording.calls[index] for index in part]
+        operations = [_operation(call) for call in calls]
+        try:
+            found = search(model, operations, list(map(_interval, calls)), batches=_batches(calls), give_up=give_up)
+            _replay(model, operations, found.order)
+        except StepError as error:
+            raise HistoryError(f"{recording.name}:{calls[error.operation].line}: {name}: {error}") from error
+        steps += found.steps
+        if found.linearizable is None:
+            undecided += 1
+        elif not found.linearizable:
+            return _failure(recording, part, found, assertions)
+    if undecided:
+        return Verdict.inconclusive(
+            PROPERTY, f"the budget of {budget:g} s ran out after {steps:,} steps; no violation of {name} was found", {}
+        )
+    return Verdict.passed(PROPERTY, f"linearizable as {name}, decided exactly in {steps:,} steps", assertions)
+
+
+def _partitions(recording: Recording, model: Specification, relevant: list[int]) -> list[list[int]]:
+    partition: Callable[[Operation], Hashable] | None = getattr(model, "partition", None)
+    if partition is None:
+        return [relevant]
+    parts: dict[Hashable, list[int]] = {}
+    for index in relevant:
+        call = recording.calls[index]
+        try:
+            parts.setdefault(partition(_operation(call)), []).append(index)
+        except (SpecificationError, TypeError) as error:
+            raise HistoryError(f"{recording.name}:{call.line}: {error}") from error
+    return list(parts.values())
+
+
+def _operation(call: Call) -> Operation:
+    pending = call.type == "info"
+    return Operation(
+        call.f,
+        _frozen(call.argument),
+        None if pending else _frozen(call.result),
+        "" if pending else call.error,
+        pending,
+        call.process,
+        dict(call.fields),
+    )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _interval(call: Call) -> tuple[int, int]:
+    begin = call.invoked
+    if call.error == "timeout":
+        # the last try comes at the deadline
+        begin = min(begin + int(call.fields.get("timeout") or 0), call.returned)
+    return begin, call.returned
+
+
+def _batches(calls: list[Call]) -> list[list[int]]:
+    """The messages of every call of several, in their order."""
+    batches: dict[tuple[int | str, int], list[int]] = {}
+    for index, call in enumerate(calls):
+        number = call.fields.get("batch")
+        if number is not None:
+            batches.setdefault((call.process, number), []).append(index)
+    return [batch for batch in batches.values() if len(batch) > 1]
+
+
+def _replay(model: Specification, operations: list[Operation], order: Iterable[int]) -> None:
+    """Ask once more for the steps of what was found: a specification that answers otherwise decides nothing."""
+    state = model.init()
+    for index in order:
+        state = model.step(state, operations[index])
+        if state is None:
+            raise StepError("step answered differently when it was asked again; it must depend on its arguments", index)
+
+
+def _failure(recording: Recording, part: list[int], found: Search, assertions: dict[str, int]) -> Verdict:
+    prefix = tuple(part[index] for index in found.order)
+    sentence = f"no order of its {len(part):,} operations is linearizable; the longest prefix has {len(prefix):,}"
+    rows = prefix[-_SHOWN:]
+    if found.stuck is not None:
+        stuck = recording.calls[part[found.stuck]]
+        sentence += f", and {stuck.f} in line {stuck.line} cannot follow it"
+        rows += (part[found.stuck],)
+    return Verdict.failed(PROPERTY, "STUCK", Witness(f"STUCK: {sentence}", rows, prefix), assertions)
