@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
-from harness.checks.model import NEVER, NOT, Ints, Model, intact, model_of
+from harness.checks.model import NEVER, NOT, Ints, Model, among, intact, model_of
 from harness.history import History
-from harness.operation import Kind, Status
+from harness.operation import NO_ID, Kind, Status
 from harness.verdict import Verdict, Witness
 
 __all__ = ["check_integrity"]
 
 PROPERTY = "integrity"
 _PAYLOADS = [Kind.READ.value, Kind.TRY_READ.value, Kind.READ_MANY.value, Kind.PEEK.value]
+_WRITES = [kind.value for kind in Kind if kind.writes]
 _SKIPS = [Kind.SKIP.value, Kind.SKIP_FORCE.value]
 
 
@@ -24,6 +26,9 @@ def check_integrity(history: History, *, drained: bool, model: Model | None = No
     Rules: *torn*: a payload is not bit for bit what its identity says, or has another size than was written;
     *invented*: a message came out that nobody wrote; *skipped-and-delivered*, *duplicated*: it came out twice; *lost*:
     its write returned, the channel was drained, and it never came out (more often than pending removals can explain).
+    What the channel says of itself: *corrupted*: that its memory is damaged; *shared id*, *other id*: one entry id for
+    two messages, two for one; *own mismatch*: the entry that a skip asked for is not the one it asked for; *after the
+    end*, *before the end*: a write that began when the stream had ended; an end that nobody had begun.
 
     Args:
         history: to judge.
@@ -35,7 +40,6 @@ def check_integrity(history: History, *, drained: bool, model: Model | None = No
     ok = rows["status"] == Status.OK.value
     payload_rows = np.flatnonzero(np.isin(rows["kind"], _PAYLOADS) & ok)
     assertions = _assertions(model, payload_rows, drained)
-
     torn = payload_rows[~intact(history)[payload_rows]]
     if len(torn):
         return _failed("torn", "a payload is not what its writer wrote, bit for bit", torn[:1], assertions)
@@ -76,7 +80,61 @@ def check_integrity(history: History, *, drained: bool, model: Model | None = No
             if len(model.anonymous):
                 sentence += f"; {len(model.anonymous):,} pending removals explain as many of them at most"
             return _failed("lost", sentence, model.write_row[unexplained][:3], assertions)
+
+    # what it did to messages says more than what it says of itself
+    for rule, sentence, broken in (*_statements(history), *_ends(history)):
+        if len(broken):
+            return _failed(rule, sentence, broken, assertions)
     return Verdict.passed(PROPERTY, f"{model.count:,} messages, each once and whole", assertions)
+
+
+def _statements(history: History) -> Iterator[tuple[str, str, Ints]]:
+    """What the channel says of itself that cannot be: rule, sentence, and the rows that show it."""
+    rows = history.operations
+    kind, status, entry = rows["kind"], rows["status"], rows["id"]
+    ok = status == Status.OK.value
+    damaged = np.flatnonzero(status == Status.CORRUPTED.value)
+    yield "corrupted", "the channel says that its memory is damaged", damaged[:1]
+
+    denied = np.flatnonzero((status == Status.MISMATCH.value) & (entry != NO_ID) & (entry == rows["target"]))
+    yield (
+        "own mismatch",
+        "a skip was refused because of another entry at the head, and names the one it meant",
+        denied[:1],
+    )
+
+    writes = np.flatnonzero(among(kind, _WRITES) & ok & (entry != NO_ID))
+    writes = writes[np.argsort(entry[writes], kind="stable")]
+    same = np.flatnonzero(entry[writes][1:] == entry[writes][:-1])[:1]
+    yield "shared id", "two messages were written under one entry id", np.concatenate([writes[same], writes[same + 1]])
+
+    seen = np.flatnonzero(among(kind, _PAYLOADS) & ok & (entry != NO_ID))
+    if len(writes) and len(seen):
+        place = np.minimum(np.searchsorted(entry[writes], entry[seen]), len(writes) - 1)
+        origin = writes[place]
+        other = np.flatnonzero((entry[origin] == entry[seen]) & (rows["value"][origin] != rows["value"][seen]))[:1]
+        pair = np.concatenate([origin[other], seen[other]])
+        yield "other id", "a message came out under the entry id of another one", pair
+
+
+def _ends(history: History) -> Iterator[tuple[str, str, Ints]]:
+    """The end of the stream: what came after it, or told of it too early."""
+    rows = history.operations
+    invoked, returned = rows["invoked"], rows["returned"]
+    told = np.flatnonzero(rows["status"] == Status.CLOSED.value)
+    written = np.flatnonzero(among(rows["kind"], _WRITES) & (rows["status"] == Status.OK.value))
+    if history.shutdown is not None:
+        begun, done = history.shutdown
+        early = told[returned[told] < begun]
+        yield "before the end", "CLOSED was told before anybody ended the stream", early[:1]
+        late = written[invoked[written] > done]
+        yield "after the end", "a write is OK that began after the stream had been ended", late[:1]
+    if len(told):
+        # who hears CLOSED knows that the stream has ended, whenever that was
+        first = told[np.argmin(returned[told])]
+        late = written[invoked[written] > returned[first]][:1]
+        witness = np.append(late, first) if len(late) else late
+        yield "after the end", "a write is OK that began after CLOSED had been told", witness
 
 
 def _failed(rule: str, sentence: str, rows: Ints, assertions: dict[str, int]) -> Verdict:
@@ -92,7 +150,12 @@ def _assertions(model: Model, payload_rows: Ints, drained: bool) -> dict[str, in
         return {f"{prefix} {Kind(kind).name.lower()}": count for kind, count in counted.items()}
 
     written = model.write_row[model.write_row != NOT]
+    rows = model.history.operations
+    named = np.flatnonzero((rows["id"] != NO_ID) & (rows["status"] == Status.OK.value))
+    ended = np.flatnonzero(rows["status"] == Status.CLOSED.value)
     return {
+        **by_kind("one message an entry id:", named),
+        **by_kind("ended when it said so:", ended),
         **by_kind("payload intact in", payload_rows),
         **by_kind("written before, and with that size:", model.removal_row),
         **by_kind("not duplicated:", model.removal_row),

@@ -13,10 +13,10 @@ import pytest
 
 from harness.checks import check_fifo
 from harness.checks.linearizability import check_specification
-from harness.checks.specifications import SPECIFICATIONS, Operation, SpecificationError, find
+from harness.checks.specifications import SPECIFICATIONS, Operation, find
 from harness.checks.wgl import search
 from harness.exchange import Call, Recording, load_history
-from harness.history import PENDING_RETURN, History, HistoryError
+from harness.history import PENDING_RETURN, History
 from harness.verdict import Outcome
 
 # how many random histories a specification is compared on
@@ -28,20 +28,20 @@ NEVER = PENDING_RETURN
 Timed = tuple[Operation, tuple[int, int]]
 
 
-def possible(model: Any, history: Sequence[Timed]) -> bool:
+def possible(model: Any, history: Sequence[Timed], batches: Sequence[Sequence[int]] = ()) -> bool:
     """Brute force: some permutation of all completed and some pending operations is legal and in real-time order."""
     pending = [index for index, (operation, _) in enumerate(history) if operation.pending]
     completed = [index for index, (operation, _) in enumerate(history) if not operation.pending]
     for size in range(len(pending) + 1):
         for extra in itertools.combinations(pending, size):
             for order in itertools.permutations(completed + list(extra)):
-                if replays(model, history, order):
+                if replays(model, history, order, batches):
                     return True
     return False
 
 
-def replays(model: Any, history: Sequence[Timed], order: Sequence[int]) -> bool:
-    """Is this order legal, and in real-time order?"""
+def replays(model: Any, history: Sequence[Timed], order: Sequence[int], batches: Sequence[Sequence[int]] = ()) -> bool:
+    """Is this order legal, in real-time order, and in the order of every batch?"""
     state = model.init()
     latest = -1
     for index in order:
@@ -52,15 +52,20 @@ def replays(model: Any, history: Sequence[Timed], order: Sequence[int]) -> bool:
         state = model.step(state, operation)
         if state is None:
             return False
-    return True
+    taken = [[index for index in order if index in batch] for batch in batches]
+    return all(those == sorted(those, key=batch.index) for those, batch in zip(taken, batches, strict=True))
+
+
+def drawn_interval(generator: np.random.Generator, pending: float) -> tuple[tuple[int, int], bool]:
+    begin = int(generator.integers(0, 8))
+    stays = bool(generator.random() < pending)
+    return (begin, NEVER if stays else begin + int(generator.integers(0, 5))), stays
 
 
 def random_register(generator: np.random.Generator) -> list[Timed]:
     history: list[Timed] = []
     for _ in range(int(generator.integers(1, 6))):
-        begin = int(generator.integers(0, 8))
-        pending = bool(generator.random() < 0.2)
-        end = NEVER if pending else begin + int(generator.integers(0, 5))
+        interval, pending = drawn_interval(generator, 0.15)
         value, other = (int(number) for number in generator.integers(0, 3, 2))
         operation = [
             Operation("write", value, pending=pending),
@@ -70,23 +75,31 @@ def random_register(generator: np.random.Generator) -> list[Timed]:
             if not pending
             else Operation("write", value, pending=True),
         ][int(generator.integers(4))]
-        history.append((operation, (begin, end)))
+        history.append((operation, interval))
     return history
 
 
-def random_queue(generator: np.random.Generator) -> list[Timed]:
+def random_latest(generator: np.random.Generator) -> list[Timed]:
+    return [
+        (Operation("read", error="empty") if operation.f == "cas" and not operation.pending else operation, interval)
+        for operation, interval in random_register(generator)
+    ]
+
+
+def random_queue(generator: np.random.Generator, anonymous: bool = True) -> list[Timed]:
     history: list[Timed] = []
     written = 0
     for _ in range(int(generator.integers(1, 6))):
-        begin = int(generator.integers(0, 8))
-        pending = bool(generator.random() < 0.15)
-        end = NEVER if pending else begin + int(generator.integers(0, 5))
+        interval, pending = drawn_interval(generator, 0.15)
         value = int(generator.integers(0, written + 1))
+        cost = {"cost": int(generator.integers(1, 3))}
         choice = generator.random()
-        if choice < 0.45:
-            operation = Operation("write", written, pending=pending, process=int(generator.integers(2)))
+        if choice < 0.4:
+            operation = Operation("write", written, pending=pending, process=int(generator.integers(2)), fields=cost)
             written += 1
-        elif choice < 0.75:
+        elif choice < 0.47 and not pending:
+            operation = Operation("try_write", 100, error="full", fields=cost)
+        elif choice < 0.75 and (anonymous or not pending):
             operation = Operation("read", None, None if pending else value, pending=pending)
         elif choice < 0.85 or pending:
             operation = Operation("skip", value, pending=pending)
@@ -94,32 +107,47 @@ def random_queue(generator: np.random.Generator) -> list[Timed]:
             operation = Operation("peek", None, value)
         else:
             operation = Operation("read", error="empty")
-        history.append((operation, (begin, end)))
+        history.append((operation, interval))
     return history
 
 
+def random_named_queue(generator: np.random.Generator) -> list[Timed]:
+    return random_queue(generator, anonymous=False)
+
+
+DRAWN = [
+    ("register", random_register),
+    ("latest-value", random_latest),
+    *((name, random_queue) for name in ("fifo", "fifo-messages", "fifo-bytes", "lossy")),
+    *((name, random_named_queue) for name in ("per-writer-order", "multiset")),
+]
+
+
 @counts
-@pytest.mark.parametrize(
-    ("name", "draw"),
-    [("register", random_register), ("fifo", random_queue), ("fifo-messages", random_queue), ("lossy", random_queue)],
-)
-def test_agrees_with_brute_force(name: str, draw: Any, histories: int) -> None:
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize(("name", "draw"), DRAWN)
+def test_agrees_with_brute_force(name: str, draw: Any, batched: bool, histories: int) -> None:
+    """Every linearization replays, every prefix of one too; with batches among the operations and without."""
     generator = np.random.default_rng(1)
-    model = SPECIFICATIONS[name](1)
+    model = SPECIFICATIONS[name](2 if name == "fifo-bytes" else 1)
     outcomes = {True: 0, False: 0}
-    for _ in range(histories):
+    forced = 0
+    for _ in range(histories // 3):
         history = draw(generator)
-        expected = possible(model, history)
-        found = search(model, *zip(*history, strict=True))
-        assert found.linearizable == expected, history
+        batches = []
+        if batched and len(history) > 1:
+            batches.append(sorted(generator.choice(len(history), int(generator.integers(2, len(history) + 1)), False)))
+        expected = possible(model, history, batches)
+        forced += batched and expected != possible(model, history)
+        found = search(model, *zip(*history, strict=True), batches=batches)
+        assert found.linearizable == expected, (history, batches)
+        assert replays(model, history, found.order, batches), "what was found does not replay"
         if expected:
-            assert replays(model, history, found.order), "the linearization does not replay"
             taken = set(found.order)
             assert all(operation.pending or index in taken for index, (operation, _) in enumerate(history))
-        else:
-            assert replays(model, history, found.order), "the prefix does not replay"
         outcomes[expected] += 1
-    assert min(outcomes.values()) > histories // 50
+    assert min(outcomes.values()) > histories // 200
+    assert not batched or forced, "no batch ever mattered"
 
 
 def queue_recording(generator: np.random.Generator, operations: int, swap: bool) -> Recording:
@@ -178,108 +206,3 @@ def test_two_engines_agree_on_medium_histories(tmp_path: Path) -> None:
         outcomes[fast.outcome] += 1
     assert outcomes[Outcome.PASS] > 20
     assert outcomes[Outcome.FAIL] > 20
-
-
-def ok(f: str, argument: Any = None, result: Any = None, **fields: Any) -> Operation:
-    return Operation(f, argument, result, **fields)
-
-
-@pytest.mark.parametrize(
-    ("name", "capacity", "legal", "illegal"),
-    [
-        ("fifo", None, [ok("write", 1), ok("peek", None, 1), ok("read", None, 1)], [ok("read", None, 1)]),
-        ("fifo-messages", 1, [ok("write", 1), ok("write", 2, error="full")], [ok("write", 1), ok("write", 2)]),
-        (
-            "fifo-bytes",
-            5,
-            [ok("write", 1, fields={"cost": 3}), ok("write", 2, error="full", fields={"cost": 3})],
-            [ok("write", 1, fields={"cost": 3}), ok("write", 2, error="full", fields={"cost": 2})],
-        ),
-        (
-            "lossy",
-            2,
-            [ok("write", 1), ok("write", 2), ok("write", 3), ok("read", None, 2)],
-            [ok("write", 1), ok("write", 2), ok("write", 3), ok("read", None, 1)],
-        ),
-        (
-            "per-writer-order",
-            None,
-            [ok("write", 1, process=0), ok("write", 2, process=1), ok("read", None, 2), ok("read", None, 1)],
-            [ok("write", 1, process=0), ok("write", 2, process=0), ok("read", None, 2), ok("read", None, 1)],
-        ),
-        (
-            "multiset",
-            None,
-            [ok("write", 1), ok("write", 2), ok("read", None, 2), ok("read", None, 1)],
-            [ok("write", 1), ok("read", None, 1), ok("read", None, 1)],
-        ),
-        ("latest-value", None, [ok("read", error="empty"), ok("write", 1), ok("read", None, 1)], [ok("read", None, 1)]),
-        (
-            "register",
-            None,
-            [ok("read", None, None), ok("write", 1), ok("cas", (1, 2)), ok("read", None, 2)],
-            [ok("write", 1), ok("cas", (2, 3))],
-        ),
-        (
-            "key-value",
-            None,
-            [ok("write", ("a", 1)), ok("read", ("a", None), ("a", 1))],
-            [ok("write", ("a", 1)), ok("read", ("a", None), ("a", 2))],
-        ),
-    ],
-)
-def test_every_specification(name: str, capacity: int | None, legal: list[Operation], illegal: list[Operation]) -> None:
-    for history, expected in ((legal, True), (illegal, False)):
-        intervals = [(10 * index, 10 * index + 1) for index in range(len(history))]
-        assert search(find(name)(capacity), history, intervals).linearizable is expected
-
-
-def test_every_specification_has_its_example() -> None:
-    (examples,) = (mark.args[1] for mark in test_every_specification.pytestmark)  # type: ignore[attr-defined]
-    assert {example[0] for example in examples} == set(SPECIFICATIONS)
-
-
-def test_keys_are_judged_apart() -> None:
-    calls = []
-    for key in range(200):
-        calls.append(Call(key, "write", [key, 1], None, "ok", 0, 1_000, 1))
-        calls.append(Call(key + 200, "read", [key, None], [key, 1], "ok", 0, 1_000, 1))
-    verdict = check_specification(Recording("drawn", tuple(calls)), find("key-value"), budget=60)
-    assert verdict.outcome is Outcome.PASS
-    assert verdict.assertions == {"linearizable write": 200, "linearizable read": 200}
-
-
-def test_a_budget_ends_in_no_verdict() -> None:
-    """Many overlapping writes before a read of what nobody wrote: every subset has to be tried."""
-    calls = [Call(process, "write", process, None, "ok", 0, 1_000, 1) for process in range(30)]
-    calls.append(Call(99, "read", None, 1_000, "ok", 0, 1_000, 1))
-    verdict = check_specification(Recording("drawn", tuple(calls)), find("register"), budget=0.05)
-    assert verdict.outcome is Outcome.INCONCLUSIVE
-
-
-def test_a_failure_says_where_it_sticks() -> None:
-    calls = (
-        Call(0, "write", 1, None, "ok", 0, 1, 1),
-        Call(0, "write", 2, None, "ok", 2, 3, 3),
-        Call(1, "read", None, 1, "ok", 4, 5, 5),
-    )
-    verdict = check_specification(Recording("drawn", calls), find("register"), budget=60)
-    assert verdict.rule == "STUCK"
-    assert verdict.witness is not None
-    assert verdict.witness.operations == (0, 1, 2)
-    assert "line 5" in verdict.reason
-
-
-def test_what_a_specification_does_not_know_is_no_verdict() -> None:
-    recording = Recording("drawn", (Call(0, "dance", None, None, "ok", 0, 1, 7),))
-    with pytest.raises(HistoryError, match="knows no 'dance'"):
-        check_specification(recording, find("register"), budget=60)
-    for name, words in (
-        ("nothing", "no specification"),
-        ("json:nothing", "nothing"),
-        ("json:dumps", "expected a class"),
-    ):
-        with pytest.raises(SpecificationError, match=words):
-            find(name)
-    with pytest.raises(SpecificationError, match="needs a capacity"):
-        find("fifo-messages")(None)

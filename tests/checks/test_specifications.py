@@ -1,0 +1,280 @@
+"""Every specification by an example, what is said of a failure, and specifications that break the rules."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.checks.linearizability import check_specification
+from harness.checks.specifications import SPECIFICATIONS, Operation, SpecificationError, find
+from harness.checks.wgl import search
+from harness.exchange import Call, Recording
+from harness.history import HistoryError
+from harness.verdict import Outcome, Witness
+
+
+def ok(f: str, argument: Any = None, result: Any = None, **fields: Any) -> Operation:
+    return Operation(f, argument, result, **fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "capacity", "legal", "illegal"),
+    [
+        ("fifo", None, [ok("write", 1), ok("peek", None, 1), ok("read", None, 1)], [ok("read", None, 1)]),
+        ("fifo-messages", 1, [ok("write", 1), ok("write", 2, error="full")], [ok("write", 1), ok("write", 2)]),
+        (
+            "fifo-bytes",
+            5,
+            [ok("write", 1, fields={"cost": 3}), ok("write", 2, error="full", fields={"cost": 3})],
+            [ok("write", 1, fields={"cost": 3}), ok("write", 2, error="full", fields={"cost": 2})],
+        ),
+        (
+            "lossy",
+            2,
+            [ok("write", 1), ok("write", 2), ok("write", 3), ok("read", None, 2)],
+            [ok("write", 1), ok("write", 2), ok("write", 3), ok("read", None, 1)],
+        ),
+        (
+            "per-writer-order",
+            None,
+            [ok("write", 1, process=0), ok("write", 2, process=1), ok("read", None, 2), ok("read", None, 1)],
+            [ok("write", 1, process=0), ok("write", 2, process=0), ok("read", None, 2), ok("read", None, 1)],
+        ),
+        (
+            "multiset",
+            None,
+            [ok("write", 1), ok("write", 2), ok("read", None, 2), ok("read", None, 1)],
+            [ok("write", 1), ok("read", None, 1), ok("read", None, 1)],
+        ),
+        ("latest-value", None, [ok("read", error="empty"), ok("write", 1), ok("read", None, 1)], [ok("read", None, 1)]),
+        (
+            "register",
+            None,
+            [ok("read", None, None), ok("write", 1), ok("cas", (1, 2)), ok("read", None, 2)],
+            [ok("write", 1), ok("cas", (2, 3))],
+        ),
+        (
+            "key-value",
+            None,
+            [ok("write", ("a", 1)), ok("read", ("a", None), ("a", 1))],
+            [ok("write", ("a", 1)), ok("read", ("a", None), ("a", 2))],
+        ),
+    ],
+)
+def test_every_specification(name: str, capacity: int | None, legal: list[Operation], illegal: list[Operation]) -> None:
+    for history, expected in ((legal, True), (illegal, False)):
+        intervals = [(10 * index, 10 * index + 1) for index in range(len(history))]
+        assert search(find(name)(capacity), history, intervals).linearizable is expected
+
+
+def test_every_specification_has_its_example() -> None:
+    (examples,) = (mark.args[1] for mark in test_every_specification.pytestmark)  # type: ignore[attr-defined]
+    assert {example[0] for example in examples} == set(SPECIFICATIONS)
+
+
+def test_keys_are_judged_apart() -> None:
+    calls = []
+    for key in range(200):
+        calls.append(Call(key, "write", [key, 1], None, "ok", 0, 1_000, 1))
+        calls.append(Call(key + 200, "read", [key, None], [key, 1], "ok", 0, 1_000, 1))
+    verdict = check_specification(Recording("drawn", tuple(calls)), find("key-value"), budget=60)
+    assert verdict.outcome is Outcome.PASS
+    assert verdict.assertions == {"linearizable write": 200, "linearizable read": 200}
+
+
+def test_a_budget_ends_in_no_verdict() -> None:
+    """Many overlapping writes before a read of what nobody wrote: every subset has to be tried."""
+    calls = [Call(process, "write", process, None, "ok", 0, 1_000, 1) for process in range(30)]
+    calls.append(Call(99, "read", None, 1_000, "ok", 0, 1_000, 1))
+    verdict = check_specification(Recording("drawn", tuple(calls)), find("register"), budget=0.05)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_failure_says_where_it_sticks() -> None:
+    calls = (
+        Call(0, "write", 1, None, "ok", 0, 1, 1),
+        Call(0, "write", 2, None, "ok", 2, 3, 3),
+        Call(1, "read", None, 1, "ok", 4, 5, 5),
+    )
+    verdict = check_specification(Recording("drawn", calls), find("register"), budget=60)
+    assert verdict.rule == "STUCK"
+    assert verdict.witness is not None
+    assert verdict.witness.operations == (0, 1, 2)
+    assert "line 5" in verdict.reason
+
+
+def test_what_a_specification_does_not_know_is_no_verdict() -> None:
+    recording = Recording("drawn", (Call(0, "dance", None, None, "ok", 0, 1, 7),))
+    with pytest.raises(HistoryError, match="knows no 'dance'"):
+        check_specification(recording, find("register"), budget=60)
+    for name, words in (
+        ("nothing", "no specification"),
+        ("json:nothing", "nothing"),
+        ("json:dumps", "expected a class"),
+    ):
+        with pytest.raises(SpecificationError, match=words):
+            find(name)
+    with pytest.raises(SpecificationError, match="needs a capacity"):
+        find("fifo-messages")(None)
+
+
+def calls_of_a_counter(*answers: int) -> Recording:
+    """add 1, and a read of the counter, one after the other."""
+    calls = []
+    for place, answer in enumerate(answers):
+        calls.append(Call(0, "add", 1, None, "ok", 20 * place, 20 * place + 1, 4 * place + 1))
+        calls.append(Call(0, "get", None, answer, "ok", 20 * place + 2, 20 * place + 3, 4 * place + 3))
+    return Recording("drawn", tuple(calls))
+
+
+class Counter:
+    """A counter; what the others below do wrong, it does right."""
+
+    def __init__(self, capacity: int | None = None) -> None:
+        self.asked = 0
+
+    def init(self) -> Any:
+        return 0
+
+    def step(self, state: Any, operation: Operation) -> Any:
+        if operation.f == "add":
+            return state + operation.argument
+        return state if state == operation.result else None
+
+
+class Forgetful(Counter):
+    """Answers otherwise when it is asked again."""
+
+    def step(self, state: Any, operation: Operation) -> Any:
+        self.asked += 1
+        return super().step(state, operation) if self.asked <= 4 else None
+
+
+class Unhashable(Counter):
+    """Its states are lists."""
+
+    def init(self) -> Any:
+        return [0]
+
+    def step(self, state: Any, operation: Operation) -> Any:
+        if operation.f == "add":
+            return [state[0] + operation.argument]
+        return state if state[0] == operation.result else None
+
+
+class Hashed(Unhashable):
+    """Says how its lists are told apart."""
+
+    def hash(self, state: Any) -> Any:
+        return tuple(state)
+
+
+class Mutating(Hashed):
+    """Changes the state that it is given."""
+
+    def step(self, state: Any, operation: Operation) -> Any:
+        if operation.f == "add":
+            state[0] += operation.argument
+        return state if operation.f == "add" or state[0] == operation.result else None
+
+
+class Answering(Counter):
+    """Returns what other tools ask for: whether, and the state."""
+
+    def step(self, state: Any, operation: Operation) -> Any:
+        after = super().step(state, operation)
+        return after is not None, state if after is None else after
+
+
+class Crashing(Counter):
+    def step(self, state: Any, operation: Operation) -> Any:
+        return {}[operation.f]
+
+
+@pytest.mark.parametrize("specification", [Counter, Hashed])
+def test_a_specification_of_ones_own(specification: Any) -> None:
+    assert check_specification(calls_of_a_counter(1, 2), specification, budget=60).outcome is Outcome.PASS
+    assert check_specification(calls_of_a_counter(1, 3), specification, budget=60).rule == "STUCK"
+
+
+@pytest.mark.parametrize(
+    ("specification", "words"),
+    [
+        (Forgetful, "answered differently"),
+        (Unhashable, "add hash"),
+        (Mutating, "step changed the state"),
+        (Answering, "must return the state after, or None"),
+        (Crashing, "step failed: KeyError"),
+    ],
+)
+def test_a_specification_that_breaks_the_rules_gives_no_verdict(specification: Any, words: str) -> None:
+    with pytest.raises(HistoryError, match=words) as refused:
+        check_specification(calls_of_a_counter(1, 2), specification, budget=60)
+    assert str(refused.value).startswith("drawn:")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("class Own:\n    def step(self, state, operation): return state", "methods init and step"),
+        (
+            "class Own:\n    def init(self): return 0\n    def step(self, state): return 0",
+            "step.self, state, operation",
+        ),
+        ("class Own:\n    def init(self, more): return 0\n    def step(self, a, b): return 0", "expected init.self"),
+        ("Own = 3", "expected a class"),
+        ("import nothing_like_this", "ModuleNotFoundError"),
+        ("class Own", "SyntaxError"),
+        ("raise RuntimeError('at import')", "RuntimeError: at import"),
+    ],
+)
+def test_a_class_of_the_wrong_form_is_refused(
+    text: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_form.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(SpecificationError, match=words):
+        find("own_form:Own")
+    sys.modules.pop("own_form", None)
+
+
+def test_a_constructor_takes_the_capacity() -> None:
+    class Bare:
+        def __init__(self) -> None: ...
+
+        def init(self) -> int:
+            return 0
+
+        def step(self, state: int, operation: Operation) -> int:
+            return state
+
+    with pytest.raises(SpecificationError, match="constructor takes the capacity"):
+        check_specification(calls_of_a_counter(1), Bare, budget=60)  # type: ignore[arg-type]
+
+
+def batch_recording(first: int, second: int) -> Recording:
+    """One call that writes 1 and 2, and one that reads both."""
+    batch = {"batch": 1}
+    write = [Call(0, "write_many", value, None, "ok", 0, 5, value, fields=batch) for value in (1, 2)]
+    read = [Call(1, "read_many", None, value, "ok", 0, 5, 3, fields=batch) for value in (first, second)]
+    return Recording("drawn", (*write, *read))
+
+
+@pytest.mark.parametrize("name", ["fifo", "per-writer-order", "fifo-messages"])
+def test_a_batch_keeps_its_order(name: str) -> None:
+    recording = batch_recording(1, 2)
+    recording = Recording("drawn", recording.calls, {"capacity": 2})
+    assert check_specification(recording, find(name), budget=60).outcome is Outcome.PASS
+    reversed_batch = Recording("drawn", batch_recording(2, 1).calls, {"capacity": 2})
+    assert check_specification(reversed_batch, find(name), budget=60).rule == "STUCK"
+
+
+def test_the_longest_prefix_is_in_the_witness() -> None:
+    verdict = check_specification(calls_of_a_counter(1, 2, 7, 8), Counter, budget=60)
+    assert verdict.witness is not None
+    assert verdict.witness.prefix == (0, 1, 2, 3, 4)
+    assert verdict.witness.operations[-1] == 5
+    assert Witness.from_json(verdict.witness.to_json()) == verdict.witness
