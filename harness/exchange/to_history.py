@@ -165,8 +165,9 @@ class QueueRows:
         self._refuse(
             calls, kind == none, lambda at: f"f {self._f(calls, at)!r} is none of a queue: {', '.join(_KINDS)}"
         )
+        # a skip that never returned, and does not say which message it meant, may have removed any
         nameless = (kind == Kind.SKIP) & (calls.number("target") == ABSENT) & (calls.argument == NO_VALUE)
-        self._refuse(calls, nameless, lambda at: "a skip needs the id or the value of its message at the invocation")
+        kind[nameless & (calls.type == INFO)] = Kind.SKIP_FORCE
         return kind
 
     def _statuses(self, calls: CallColumns) -> npt.NDArray[np.uint8]:
