@@ -7,7 +7,7 @@ instantiates; this module lists and names them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness import _native
@@ -72,6 +72,8 @@ class Mutant:
         name: in kebab-case. description: what it does to the channel.
         found_by: the property whose check convicts it first.
         nature: what it takes.
+        program: the one of ``harness.explore.programs`` on which the explorer convicts it; with somebody killed if its
+            nature is CRASH.
         every: it strikes every so many calls of one handle; 0: always, or not counted.
     """
 
@@ -79,6 +81,7 @@ class Mutant:
     description: str
     found_by: str
     nature: Nature
+    program: str
     every: int = 0
 
     @property
@@ -98,14 +101,14 @@ class Mutant:
         return design
 
 
-_COUNTED = {name for name, _, _, _, counts in _native.MUTANTS if counts}
+_COUNTED = {name for name, _, _, _, counts, _ in _native.MUTANTS if counts}
 
 
 def all_mutants() -> tuple[Mutant, ...]:
     """Every planted bug, the easiest to find first."""
     return tuple(
-        Mutant(name, description, found_by, Nature(nature))
-        for name, description, found_by, nature, _ in _native.MUTANTS
+        Mutant(name, description, found_by, Nature(nature), program)
+        for name, description, found_by, nature, _, program in _native.MUTANTS
     )
 
 
@@ -127,7 +130,7 @@ def parse(spec: str) -> Mutant:
         raise MutantError(f"{mutant.name} does not strike every n-th call; leave ':{every}' away")
     if every < 1:
         raise MutantError(f"{mutant.name} strikes every n-th call, n from 1; got {every}")
-    return Mutant(mutant.name, mutant.description, mutant.found_by, mutant.nature, every)
+    return replace(mutant, every=every)
 
 
 def describe() -> str:

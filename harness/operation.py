@@ -31,6 +31,13 @@ class Kind(IntEnum):
     SKIP_FORCE = 6
     WRITE_MANY = 7
     READ_MANY = 8
+    STATE = 9
+    SHUTDOWN = 10
+
+    @property
+    def runs(self) -> bool:
+        """False for what only the explorer executes: a run looks at the state and ends the stream by itself."""
+        return self not in (Kind.STATE, Kind.SHUTDOWN)
 
     @property
     def writes(self) -> bool:

@@ -487,10 +487,7 @@ private:
         if (static_cast<std::int64_t>(tail - head) < 0) tail = head;  // tail lags outside the lock
         const Head first = look(head);
         Head last = look(tail);
-        while (last.kind == HeadKind::message && last.next() - head <= geometry_.capacity()) {
-            last = look(last.next());
-            memory_.pause();
-        }
+        while (last.kind == HeadKind::message && last.next() - head <= geometry_.capacity()) last = look(last.next());
         if (!still_head(head)) return Status::conflict;
         if (first.kind == HeadKind::malformed || last.kind == HeadKind::malformed || last.kind == HeadKind::message ||
             last.position - head > geometry_.capacity() - kEntryAlignment)

@@ -23,7 +23,7 @@ __all__ = ["UNIT", "QueueRows", "check_distinct", "history_of"]
 UNIT = 16
 """Accounted bytes that stand for one unit of a foreign capacity."""
 
-_KINDS = {kind.name.lower(): kind for kind in Kind}
+_KINDS = {kind.name.lower(): kind for kind in Kind if kind.runs}
 _ERRORS = {status.name.lower(): status for status in Status if status not in (Status.OK, Status.PENDING)}
 _NO_EFFECT = Status.RETRY_LIMIT
 _WRITES = [kind.value for kind in Kind if kind.writes]

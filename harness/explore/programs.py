@@ -20,31 +20,51 @@ __all__ = ["CONVICTING", "SMALL", "WITH_DEAD", "named_program", "small_scenario"
 
 MESSAGE_BYTES = 8
 
+BATCH = 2
+"""Messages of a batch."""
+
+TIMEOUT_NS = 1_000_000
+
 _LETTERS = {
     "w": Kind.WRITE,
     "W": Kind.TRY_WRITE,
+    "o": Kind.WRITE,
+    "m": Kind.WRITE_MANY,
     "r": Kind.READ,
     "R": Kind.TRY_READ,
+    "i": Kind.READ,
+    "n": Kind.READ_MANY,
     "p": Kind.PEEK,
     "s": Kind.SKIP,
     "S": Kind.SKIP_FORCE,
+    "l": Kind.STATE,
+    "x": Kind.SHUTDOWN,
 }
 
 
-def script(worker: int, calls: str, timeout: int = NO_TIMEOUT) -> npt.NDArray[np.void]:
-    """A script from letters: w write, W try_write, r read, R try_read, p peek, s skip, S skip_force."""
+def script(worker: int, calls: str) -> npt.NDArray[np.void]:
+    """A script from letters.
+
+    w write, W try_write, o write with a time-out, m write_many; r read, R try_read, i read with a time-out,
+    n read_many; p peek, s skip, S skip_force; l look at the state, x shutdown.
+    """
     rows: list[dict[str, int]] = []
+    messages = 0
     for letter in calls:
         kind = _LETTERS[letter]
-        row = {"kind": kind.value, "timeout": timeout if kind in (Kind.WRITE, Kind.READ) else NO_TIMEOUT}
+        row = {"kind": kind.value, "timeout": TIMEOUT_NS if letter in "oi" else NO_TIMEOUT}
+        row["count"] = BATCH if kind in (Kind.WRITE_MANY, Kind.READ_MANY) else 1
         if kind.writes:
-            row |= {"value": message_value(worker, len(rows) + 1), "size": MESSAGE_BYTES}
+            row |= {"value": message_value(worker, messages + 1), "size": MESSAGE_BYTES}
+            messages += row["count"]
         rows.append(row)
     return operations(rows)
 
 
-def program(name: str, capacity: int, calls: Sequence[str]) -> Program:
-    return Program(name, tuple(script(worker, text) for worker, text in enumerate(calls)), capacity)
+def program(name: str, capacity: int, calls: Sequence[str], max_round_trips: int | None = None) -> Program:
+    """A program from one string of letters a worker (`script`)."""
+    config = {} if max_round_trips is None else {"max_round_trips": max_round_trips}
+    return Program(name, tuple(script(worker, text) for worker, text in enumerate(calls)), capacity, config)
 
 
 def small_scenario(
@@ -88,8 +108,19 @@ CONVICTING = {
     "sleep": program("sleep", 48, ["w", "w", "rr"]),
     "two sleepers": program("two sleepers", 48, ["ww", "r", "r"]),
     "skips": program("skips", 48, ["WW", "psR", "SR"]),
+    "hidden": program("hidden", 48, ["WWRW", "R"]),
+    "looking": program("looking", 48, ["W", "l"]),
+    "batches": program("batches", 48, ["m", "m", "nn"]),
+    "closing": program("closing", 48, ["Wx", "W", "rrl"]),
+    "timeouts": program("timeouts", 32, ["oo", "ii"]),
+    "limit 1": program("limit 1", 32, ["ww", "w", "r"], max_round_trips=1),
+    "limit 2": program("limit 2", 32, ["ww", "w", "r"], max_round_trips=2),
 }
-"""Programs that between them convict every mutant that memory, steps or sleeping betray."""
+"""Programs that between them convict every mutant that shows while everybody lives; mutants.hpp says which does which.
+
+Rounds that only wait are not gone round again, so that a limit of rounds is met only where it counts them: in programs
+with a limit of 1 and 2.
+"""
 
 WITH_DEAD = {
     "dead writer": program("dead writer", 64, ["W", "WRR"]),
@@ -97,6 +128,8 @@ WITH_DEAD = {
     "dead reader": program("dead reader", 48, ["WW", "R", "RW"]),
     "recoverer": program("recoverer", 48, ["W", "W", "W"]),
     "dead skipper": program("dead skipper", 48, ["WW", "ps", "SR"]),
+    "dead batch": program("dead batch", 48, ["m", "nW"]),
+    "dead closer": program("dead closer", 48, ["Wx", "WRl"]),
 }
 """Programs for the crash driver: nobody waits for what a dead worker would have done."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness import _explorer
 from harness.explore.exploration import EVERY, ExploreError
 from harness.operation import Kind
@@ -19,7 +21,10 @@ def subject_of(
         ExploreError: an operation or a size that the explorer does not take, or no such mutant.
     """
     scripts = [
-        [(int(row["kind"]), int(row["value"]), int(row["size"]), int(row["timeout"])) for row in script]
+        [
+            (int(row["kind"]), int(row["value"]), int(row["size"]), int(row["timeout"]), int(row["count"]))
+            for row in script
+        ]
         for script in program.workers
     ]
     limit = program.config.get("max_round_trips") or 0
@@ -32,13 +37,14 @@ def subject_of(
 def survivable(program: Program) -> Program:
     """The program with nobody waiting for ever for what a dead worker would have done.
 
-    A write that waits for room, or a read that waits for a message, tries once instead. Retries of conflicts stay as
-    they are: a dead owner must not hold anybody up.
+    A write that waits for room, or a read that waits for a message, tries once instead; a batch gets a time-out of 0.
+    Retries of conflicts stay as they are: a dead owner must not hold anybody up.
     """
     scripts = []
     for script in program.workers:
         changed = script.copy()
         changed["kind"][changed["kind"] == Kind.WRITE] = Kind.TRY_WRITE
         changed["kind"][changed["kind"] == Kind.READ] = Kind.TRY_READ
+        changed["timeout"][np.isin(changed["kind"], [Kind.WRITE_MANY.value, Kind.READ_MANY.value])] = 0
         scripts.append(changed)
     return Program(program.name, tuple(scripts), program.capacity, program.config, program.seed, program.parameters)

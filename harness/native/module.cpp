@@ -300,7 +300,7 @@ void bind_mutants(nb::module_& module) {
         table.append(nb::make_tuple(nb::str(mutant.name.data(), mutant.name.size()),
                                     nb::str(mutant.description.data(), mutant.description.size()),
                                     nb::str(mutant.found_by.data(), mutant.found_by.size()), to_text(mutant.nature),
-                                    mutant.counts));
+                                    mutant.counts, nb::str(mutant.explored.data(), mutant.explored.size())));
     module.attr("MUTANTS") = table;
 
     PyTypeObject* const entry_type = ipc::python::make_entry_type(module, "harness._native.Entry");
@@ -362,7 +362,7 @@ NB_MODULE(_native, module) {
     nb::dict kinds, statuses;
 #define KIND(name) kinds[#name] = static_cast<unsigned>(Kind::name)
     KIND(write), KIND(try_write), KIND(read), KIND(try_read), KIND(peek), KIND(skip), KIND(skip_force);
-    KIND(write_many), KIND(read_many);
+    KIND(write_many), KIND(read_many), KIND(state), KIND(shutdown);
 #undef KIND
 #define STATUS(name) statuses[#name] = static_cast<unsigned>(ipc::Status::name)
     STATUS(ok), STATUS(full), STATUS(empty), STATUS(timeout), STATUS(mismatch), STATUS(too_large);

@@ -7,7 +7,7 @@
     REASONS: tuple[str, ...]
 
 \.MUTANTS$:
-    MUTANTS: list[tuple[str, str, str, str, bool]]
+    MUTANTS: list[tuple[str, str, str, str, bool, str]]
 
 \.script_layout$:
     def script_layout() -> dict[str, tuple[int, int]]:

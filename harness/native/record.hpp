@@ -15,6 +15,7 @@ using ipc::Nanoseconds;
 // Numbers as in harness/operation.py.
 enum class Kind : std::uint8_t {
     write, try_write, read, try_read, peek, skip, skip_force, write_many, read_many,
+    state, shutdown,  // under the explorer only: a run looks at the state and ends the stream by itself
     count  // not a kind
 };
 

@@ -288,6 +288,8 @@ private:
                 answer.status = channel_.read_many(sink, rows, answer.messages, deadline, effort, hook_);
                 return answer;
             }
+            case Kind::state:
+            case Kind::shutdown:
             case Kind::count: break;
         }
         return {ipc::Status::corrupted};

@@ -88,7 +88,7 @@ def programs(
     most_workers: int = 4,
     most_operations: int = 8,
     largest_capacity: int = 512,
-    kinds: tuple[Kind, ...] = tuple(Kind),
+    kinds: tuple[Kind, ...] = tuple(kind for kind in Kind if kind.runs),
 ) -> Program:
     """A program of 2 to `most_workers` workers with up to `most_operations` operations each.
 

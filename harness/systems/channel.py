@@ -74,7 +74,7 @@ class ChannelSystem:
         in_segment: True puts the channel of threads into a named segment too.
     """
 
-    operations: frozenset[Kind] = frozenset(Kind)
+    operations: frozenset[Kind] = frozenset(kind for kind in Kind if kind.runs)
     ends = True
 
     def __init__(self, mutant: str | None = None, *, in_segment: bool = False) -> None:

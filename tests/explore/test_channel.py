@@ -1,4 +1,4 @@
-"""The channel's own source under the explorer: clean as it is, and every planted bug convicted with a schedule."""
+"""The channel's own source under the explorer: right in every execution, with and without kills."""
 
 from __future__ import annotations
 
@@ -11,34 +11,6 @@ from harness.explore.programs import CONVICTING, SMALL, WITH_DEAD, small_scenari
 from harness.program import ProgramError
 from harness.verdict import Outcome
 
-FOUND_BY = {
-    "doubled-message": "alone 32",
-    "dropped-message": "alone 48",
-    "torn-payload": "alone 48",
-    "skip-any": "skips",
-    "silent-writer": "sleep",
-    "overfull": "full",
-    "no-terminator": "alone 48",
-    "blind-removal": "alone 48",
-    "unchecked-empty": "alone 48",
-    "unchecked-peek": "alone 32",
-    "early-publish": "alone 32",
-    "lost-wakeup": "sleep",
-    "take-owner-relaxed": "full",
-    "give-owner-relaxed": "full",
-    "give-owner-fence-release": "sleep",
-    "give-owner-fence-relaxed": "full",
-    "writer-fence-relaxed": "alone 48",
-    "publish-relaxed": "alone 32",
-    "load-head-reader-relaxed": "alone 32",
-    "load-header-relaxed": "alone 32",
-    "reader-fence-relaxed": "alone 32",
-    "take-head-relaxed": "reuse",
-    "load-seq-relaxed": "two sleepers",
-    "sleeper-fence-acq-rel": "sleep",
-    "bump-seq-relaxed": "two sleepers",
-}
-
 
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("model", ["rc11", "sc"])
@@ -46,35 +18,14 @@ def test_a_scenario_is_right_in_every_execution(name: str, model: str) -> None:
     seen = examine(SMALL[name], model=model)  # type: ignore[arg-type]
     assert seen.verdict.outcome is Outcome.PASS, seen.verdict
     assert seen.exhausted
-    assert seen.executions > seen.histories > 0
+    assert seen.executions > 0
+    assert seen.histories > 0
 
 
-@pytest.mark.parametrize("name", CONVICTING)
-def test_a_program_that_convicts_mutants_acquits_the_channel(name: str) -> None:
-    assert explore(CONVICTING[name]).outcome is Outcome.PASS
-
-
-@pytest.mark.parametrize("mutant", FOUND_BY)
-def test_a_mutant_is_convicted_and_its_schedule_replays(mutant: str) -> None:
-    program = CONVICTING[FOUND_BY[mutant]]
-    seen = examine(program, mutant=mutant)
-    assert seen.verdict.outcome is Outcome.FAIL, seen.verdict
-    assert seen.schedule
-    shown = replay(program, seen.schedule, mutant=mutant)
-    assert shown.splitlines()[-1].startswith(seen.verdict.rule)
-    assert "channel.hpp:" in shown
-
-
-def test_an_order_that_only_load_buffering_would_betray_is_not_convicted() -> None:
-    """RC11 forbids cycles of program order and reads-from; docs/explorer.md says what follows."""
-    assert all(
-        explore(program, mutant="load-head-writer-relaxed").outcome is Outcome.PASS for program in CONVICTING.values()
-    )
-
-
+@pytest.mark.parametrize("model", ["rc11", "sc"])
 @pytest.mark.parametrize("name", [*SMALL, *WITH_DEAD])
-def test_no_kill_anywhere_harms_the_survivors(name: str) -> None:
-    seen = examine({**SMALL, **WITH_DEAD}[name], driver="crash")
+def test_no_kill_anywhere_harms_the_survivors(name: str, model: str) -> None:
+    seen = examine({**SMALL, **WITH_DEAD}[name], driver="crash", model=model)  # type: ignore[arg-type]
     assert seen.verdict.outcome is Outcome.PASS, seen.verdict
     assert seen.executions > 50
 
@@ -88,19 +39,6 @@ def test_two_kills_harm_nobody_and_a_dead_recoverer_is_recovered_from() -> None:
     blind = examine(WITH_DEAD["recoverer"], driver="crash", crashes=2, mutant="trusting-recovery", minimise=False)
     assert blind.verdict.outcome is Outcome.FAIL
     assert len(blind.kills) == 2
-
-
-@pytest.mark.parametrize(
-    ("mutant", "name", "rule"),
-    [("no-recovery", "dead writer", "stuck"), ("trusting-recovery", "dead writer", "history")],
-)
-def test_a_mutant_of_the_recovery_is_convicted_by_a_kill(mutant: str, name: str, rule: str) -> None:
-    program = WITH_DEAD[name]
-    assert explore(program, mutant=mutant).outcome is Outcome.PASS  # nothing shows while everybody lives
-    seen = examine(program, driver="crash", mutant=mutant)
-    assert (seen.verdict.outcome, seen.verdict.rule) == (Outcome.FAIL, rule)
-    assert "killed before its access" in seen.verdict.reason
-    assert replay(program, seen.schedule, mutant=mutant, kills=seen.kills).splitlines()[-1].startswith(rule)
 
 
 @pytest.mark.parametrize("driver", ["pct", "pos", "uniform"])

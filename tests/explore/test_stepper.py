@@ -119,7 +119,7 @@ def test_any_execution_replays_as_a_program_with_its_schedule(seed: int) -> None
     """Steps, kills and choices at random: the program that was written meanwhile does the same along the schedule."""
     chance = random.Random(seed)
     stepper = _explorer.Stepper(fresh(3, mutant="no-recovery" if seed % 2 else ""), most_kills=1)
-    scripts: list[list[tuple[int, int, int, int]]] = [[], [], []]
+    scripts: list[list[tuple[int, int, int, int, int]]] = [[], [], []]
     for _ in range(200):
         if stepper.over:
             break
@@ -129,7 +129,7 @@ def test_any_execution_replays_as_a_program_with_its_schedule(seed: int) -> None
             worker = chance.choice(idle)
             kind = chance.choice([Kind.TRY_WRITE, Kind.TRY_READ, Kind.PEEK, Kind.SKIP_FORCE])
             value = worker << 40 | len(scripts[worker]) + 1 if kind.writes else 0
-            scripts[worker].append((kind.value, value, 8 if kind.writes else 0, -1))
+            scripts[worker].append((kind.value, value, 8 if kind.writes else 0, -1, 1))
             stepper.start(worker, kind.value, value, 8 if kind.writes else 0)
         elif enabled:
             worker = chance.choice(enabled)

@@ -25,9 +25,8 @@ inline MinimalSchedule minimise(Subject& subject, const std::string& schedule, c
     options.model = model_of(model);
     options.executions = executions;
     options.seconds = seconds;
-    Minimiser::Judge judge;
-    if (subject.channel) judge = [&subject](const Graph& graph) { return subject.judge(graph); };
-    Minimiser minimiser(*subject.program, judge, options);
+    Minimiser minimiser(*subject.program, subject.judge_of_graphs(options.model), subject.judge_of_walks(options.model),
+                        options);
     const Minimal minimal = minimiser.minimise(decode(schedule, program));
     return {found(minimal.failure, encode(minimal.steps, program)), minimal.cost, minimal.exact, minimal.executions};
 }

@@ -125,8 +125,9 @@ inline void bind_stepper(nanobind::module_& module) {
         [](Subject& subject, nb::bytes choices, const std::string& model) {
             const std::lock_guard lock(exploring);
             Choices strategy(std::string(choices.c_str(), choices.size()));
-            Walk walk(*subject.program, {.model = model_of(model)});
-            if (subject.channel) walk.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
+            const WalkOptions options{.model = model_of(model)};
+            Walk walk(*subject.program, options);
+            walk.judge = subject.judge_of_walks(options.model);
             const std::string program = fingerprint(subject.identity);
             const End end = walk.run(strategy);
             std::string schedule = encode(walk.steps(), program);

@@ -58,11 +58,11 @@ Result explore(Subject& subject, ExhaustiveOptions options, bool graphs, const s
         }
         if (graphs && !result.graphs.insert(describe(graph, workers)).second) ++result.repeated;
     };
-    if (subject.channel) driver.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
+    driver.judge = subject.judge_of_graphs(options.model);
     std::vector<Step> first;
     driver.on_failure = [&](const Graph& graph) {
         const Failure& failure = driver.failures().back();
-        std::vector<Step> steps = steps_to(graph, workers, failure);
+        std::vector<Step> steps = subject.steps(graph, failure, options.model);
         result.failures.push_back(found(failure, encode(steps, program)));
         if (result.failures.size() == 1) first = std::move(steps);
     };
@@ -75,7 +75,7 @@ Result explore(Subject& subject, ExhaustiveOptions options, bool graphs, const s
     const bool again = options.waiting && !result.failures.empty() && result.failures.front().fault != Fault::internal;
     if (again) {
         Walk walk(*subject.program, {.model = options.model, .spurious_failures = options.spurious_failures});
-        if (subject.channel) walk.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
+        walk.judge = subject.judge_of_walks(options.model);
         if (fails_otherwise(walk, first, result.failures.front().fault)) {
             result.failures.front().what = std::string(nondeterminism) + "; it was: " + result.failures.front().what;
             result.failures.front().fault = Fault::internal;
@@ -98,7 +98,7 @@ Result sample(Subject& subject, WalkOptions options, const std::string& strategy
     Walk walk(*subject.program, options);
     const int workers = static_cast<int>(subject.program->workers.size());
     const std::string program = fingerprint(subject.identity);
-    if (subject.channel) walk.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
+    walk.judge = subject.judge_of_walks(options.model);
     const auto strategy = make_strategy(strategy_name, seed, workers);
     const auto start = std::chrono::steady_clock::now();
     std::function<std::uint64_t()> answers;
@@ -250,7 +250,8 @@ Traced traced(const Graph& graph, const Program& program, EventId id, const Oper
     return step;
 }
 
-using RawCall = std::tuple<std::uint8_t, ipc::u64, std::uint32_t, ipc::Nanoseconds>;  // kind, value, size, time-out
+// kind, value, size, time-out, count
+using RawCall = std::tuple<std::uint8_t, ipc::u64, std::uint32_t, ipc::Nanoseconds, std::uint32_t>;
 
 Subject channel(ipc::u64 capacity, const std::vector<std::vector<RawCall>>& scripts, const std::string& mutant,
                 std::uint32_t every, const std::vector<std::pair<int, int>>& kills, std::uint32_t max_round_trips) {
@@ -275,7 +276,7 @@ Subject channel(ipc::u64 capacity, const std::vector<std::vector<RawCall>>& scri
     for (const auto& script : scripts) {
         auto& operations = plan.scripts.emplace_back();
         identity << " |";
-        for (const auto& [kind, value, size, timeout] : script) {
+        for (const auto& [kind, value, size, timeout, count] : script) {
             if (kind >= static_cast<std::uint8_t>(harness::Kind::count))
                 throw std::invalid_argument("unknown kind " + std::to_string(kind));
             harness::ScriptOperation operation{};
@@ -283,9 +284,9 @@ Subject channel(ipc::u64 capacity, const std::vector<std::vector<RawCall>>& scri
             operation.value = value;
             operation.size = size;
             operation.timeout = timeout;
-            operation.count = 1;
+            operation.count = count;
             operations.push_back(operation);
-            identity << ' ' << int{kind} << ' ' << value << ' ' << size << ' ' << timeout;
+            identity << ' ' << int{kind} << ' ' << value << ' ' << size << ' ' << timeout << ' ' << count;
         }
     }
     auto whole = std::make_shared<ChannelProgram>(std::move(plan));
@@ -301,7 +302,7 @@ NB_MODULE(_explorer, module) {
         .def_ro("identity", &Subject::identity, "What tells it from other programs.")
         .def_prop_ro(
             "histories",
-            [](const Subject& subject) { return subject.channel ? subject.channel->distinct_histories() : 0; },
+            [](const Subject& subject) { return subject.channel ? subject.channel->history().distinct() : 0; },
             "Distinct histories judged so far.")
         .def(
             "take_histories",
@@ -311,6 +312,9 @@ NB_MODULE(_explorer, module) {
                 return nb::bytes(digests.data(), digests.size() * sizeof(std::uint64_t));
             },
             "Of the histories judged since this was last asked, 8 bytes each that tell them apart.")
+        .def_prop_ro(
+            "orders", [](const Subject& subject) { return subject.channel ? subject.channel->history().orders() : 0; },
+            "Real-time orders judged so far, of all graphs together (model sc).")
         .def_prop_ro(
             "fingerprint", [](const Subject& subject) { return fingerprint(subject.identity); },
             "As schedules carry it.");
@@ -372,7 +376,7 @@ NB_MODULE(_explorer, module) {
                "The queue of examples/vyukov_queue.hpp with capacity 2: even workers push, odd ones pop.");
     module.def("channel", &channel, "capacity"_a, "scripts"_a, "mutant"_a = "", "every"_a = 0,
                "kills"_a = std::vector<std::pair<int, int>>{}, "max_round_trips"_a = 0,
-               "Workers that run scripts of (kind, value, size, timeout) on one channel; kills are (worker, step).");
+               "Workers that run scripts of (kind, value, size, timeout, count) on one channel; kills are (worker, step).");
     module.def(
         "explore",
         [](Subject& subject, const std::string& model, bool waiting, int spurious_failures, std::uint64_t executions,
@@ -416,7 +420,7 @@ NB_MODULE(_explorer, module) {
             walk.on_event = [&](EventId id, const Operation& operation) {
                 steps.push_back(traced(walk.graph(), *subject.program, id, operation));
             };
-            if (subject.channel) walk.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
+            walk.judge = subject.judge_of_walks(options.model);
             std::optional<Found> failure;
             if (walk.run(strategy) == End::failed) failure = found(walk.failures().front(), schedule);
             return std::tuple(steps, failure);
@@ -433,7 +437,7 @@ NB_MODULE(_explorer, module) {
             Scripted strategy(std::move(script));
             Walk walk(*subject.program, options);
             walk.may_wait = may_wait_of(subject, alone);
-            if (subject.channel) walk.judge = [&subject](const Graph& graph) { return subject.judge(graph); };
+            walk.judge = subject.judge_of_walks(options.model);
             const End end = walk.run(strategy);
             std::optional<Found> failure;
             if (end == End::failed) failure = found(walk.failures().front(), schedule);

@@ -63,6 +63,16 @@ public:
         return steps;
     }
 
+    // The order of the caller, who knows all of it.
+    std::vector<Step> along(const std::vector<EventId>& order) const {
+        std::vector<Step> steps;
+        View added;
+        for (const EventId id : order) {
+            if (!(*graph_)[id].exclusive) make_step(added, id.worker, &steps);
+        }
+        return steps;
+    }
+
     // The cheapest order, if it costs less than `bound` and is found among `most_states` states.
     //
     // A* over the sets of events that are there and the worker that went last. A load that is ready is made at once:

@@ -221,7 +221,7 @@ public:
     // How many of its events a worker has been given.
     int given(int worker) const { return threads_[static_cast<unsigned>(worker)].consumed; }
     // How many of its accesses the current worker has made.
-    int consumed() { return mine().consumed; }
+    int consumed() const { return consumed(current_); }
     int consumed(int worker) const { return threads_[static_cast<unsigned>(worker)].consumed; }
 
 private:

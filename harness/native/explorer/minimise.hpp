@@ -73,12 +73,12 @@ class Minimiser {
 public:
     using Judge = std::function<std::optional<std::string>(const Graph&)>;
 
-    Minimiser(Program& program, Judge judge, MinimiseOptions options)
+    Minimiser(Program& program, Judge judge_of_graphs, Judge judge_of_walks, MinimiseOptions options)
         : options_(options),
           program_(&program),
-          judge_(std::move(judge)),
+          judge_(std::move(judge_of_graphs)),
           walk_(program, {.model = options.model, .spurious_failures = options.spurious_failures}) {
-        walk_.judge = judge_;
+        walk_.judge = std::move(judge_of_walks);
         walk_.on_event = [this](EventId id, const Operation&) { count(id); };
     }
 
@@ -251,7 +251,7 @@ private:
     Minimal best_;
     MinimiseOptions options_;
     Program* program_;
-    Judge judge_;
+    Judge judge_;  // of the exhaustive driver's graphs
     Walk walk_;
     Cost cost_;  // of the walk under way
     std::uint64_t executions_ = 0;

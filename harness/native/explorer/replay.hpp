@@ -100,8 +100,10 @@ inline std::vector<Step> decode(std::string_view text, std::string_view program)
 }
 
 // The steps that lead to a failure: those that build its graph, and the access that failed if it is not in the graph.
-inline std::vector<Step> steps_to(const Graph& graph, int workers, const Failure& failure) {
-    std::vector<Step> steps = Linearization(graph, workers, Linearization::all_of(graph, workers)).any();
+// Under `sc` they are an interleaving.
+inline std::vector<Step> steps_to(const Graph& graph, int workers, const Failure& failure, Model model) {
+    const Linearization order(graph, workers, Linearization::all_of(graph, workers));
+    std::vector<Step> steps = model == Model::sc ? order.along(Interleaving().of(graph)) : order.any();
     if (failure.fault == Fault::race) steps.push_back({failure.worker, 0});
     return steps;
 }

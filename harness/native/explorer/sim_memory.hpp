@@ -9,6 +9,7 @@
 //   a sleeper has read the count before it compared, and sleeps until it changes. So a wake-up that nobody sends, or
 //   that is sent before the comparison, is missed as it really is.
 // - time: a clock for each worker that moves when it sleeps. Whether a wait with a deadline ends by it is a choice.
+// - max_round_trips: the rounds of a call without a deadline are counted and so no waits; each of them is explored.
 // - death: a worker planned to be killed stores to a location of its own and stops; alive() reads it. The kernel lets
 //   nobody see a lock released before all that its holder stored, so that store releases and that read acquires.
 // - suspicion: a worker that waits for an owner may choose to let enough time pass to ask whether it is alive: in a
@@ -37,8 +38,12 @@ struct Kill {
 // The block that all workers of a program share.
 class SimBlock {
 public:
-    SimBlock(Program& program, const ipc::Geometry& geometry, std::vector<Kill> kills)
-        : geometry_(geometry), locations_(geometry.block_bytes() / 8, no_location), kills_(std::move(kills)) {
+    // `bounded`: calls without a deadline count their own rounds, so that none of them is a wait.
+    SimBlock(Program& program, const ipc::Geometry& geometry, std::vector<Kill> kills, bool bounded)
+        : geometry_(geometry),
+          locations_(geometry.block_bytes() / 8, no_location),
+          kills_(std::move(kills)),
+          bounded_(bounded) {
         using namespace ipc::at;
         for (const ipc::Offset at : {owner, tail, head_cache, head, seq, sleepers, next_generation, recoveries})
             declare(program, at);
@@ -72,16 +77,25 @@ public:
     struct Clock {
         ipc::Nanoseconds now = 0;
         ipc::Nanoseconds deadline = ipc::never;  // of the call that it is in
+        int late = -1;  // accesses that it had made when the deadline passed; -1: it has not
         ipc::u64 owner = 0;          // another's owner word that was met last
         std::size_t suspicions = 0;  // in this call
         bool found_alive = false;    // ... and one of them met a live owner, so that another could end otherwise
     };
     Clock& clock(int worker) { return clocks_[static_cast<unsigned>(worker)]; }
-    void begin_call(int worker, ipc::Nanoseconds deadline) {
-        clock(worker).deadline = deadline;
-        clock(worker).suspicions = 0;
-        clock(worker).found_alive = false;
+    void begin_call(int worker, ipc::Nanoseconds deadline, int accesses) {
+        Clock& mine = clock(worker);
+        mine.deadline = deadline;
+        mine.late = mine.now >= deadline ? accesses : -1;
+        mine.suspicions = 0;
+        mine.found_alive = false;
     }
+    void advance(int worker, ipc::Nanoseconds now, int accesses) {
+        Clock& mine = clock(worker);
+        mine.now = std::max(mine.now, now);
+        if (mine.late < 0 && mine.now >= mine.deadline) mine.late = accesses;
+    }
+    bool bounded() const { return bounded_; }
 
 private:
     void declare(Program& program, ipc::Offset at) {
@@ -91,6 +105,7 @@ private:
     ipc::Geometry geometry_;
     std::vector<Location> locations_;
     std::vector<Kill> kills_;
+    bool bounded_;
     std::size_t expected_kills_ = 0;
     std::array<Location, max_workers> dead_{};
     Location wakeups_ = no_location;
@@ -163,8 +178,7 @@ public:
             return;
         here.fall_asleep();
         if (deadline < endless && here.choose(2, where) == 1) {
-            Nanoseconds& now = clock().now;
-            now = std::max(now, deadline);
+            advance(deadline);
             here.begin_round();
             return;
         }
@@ -181,7 +195,7 @@ public:
     }
 
     Nanoseconds now() { return clock().now; }
-    void delay(Nanoseconds time) { clock().now += time; }
+    void delay(Nanoseconds time) { advance(clock().now + time); }
     void pause(Where where = Where::current()) {
         Machine& here = *Machine::running();
         SimBlock::Clock& mine = clock();
@@ -190,18 +204,21 @@ public:
             const bool suspects_again = waits_for_owner && mine.suspicions <= block_->kills();
             if (suspects_again && here.choose(2, where) == 1) {
                 ++mine.suspicions;
-                mine.now += long_enough;
+                advance(mine.now + long_enough);
                 here.begin_round();
                 return;
             }
             if (waits_for_owner && !suspects_again && mine.found_alive) here.choose(1, where);  // time would still pass
             if (mine.deadline < endless && here.choose(2, where) == 1) {
-                mine.now = std::max(mine.now + long_enough, mine.deadline);
+                advance(std::max(mine.now + long_enough, mine.deadline));
                 here.begin_round();
                 return;
             }
         }
-        here.pause(where);
+        if (block_->bounded() && mine.deadline == ipc::never)
+            here.begin_round();
+        else
+            here.pause(where);
     }
 
     static constexpr Nanoseconds endless = ipc::never / 2;  // a deadline so late does not come
@@ -211,6 +228,10 @@ private:
 
     void met_owner(Offset at, u64 owner) {
         if (at == ipc::at::owner) clock().owner = owner;
+    }
+    void advance(Nanoseconds now) {
+        const Machine& here = *Machine::running();
+        block_->advance(here.current(), now, here.consumed());
     }
     SimBlock::Clock& clock() { return block_->clock(Machine::running()->current()); }
 

@@ -20,7 +20,7 @@ public:
         : subject_(subject), walk_(*subject.program, {.model = model}), most_kills_(most_kills), most_steps_(most_steps) {
         if (subject_.channel) {
             subject_.channel->block().expect_kills(most_kills);
-            walk_.judge = [this](const Graph& graph) { return subject_.judge(graph); };
+            walk_.judge = subject_.judge_of_walks(model);
         } else if (most_kills > 0) {
             throw std::invalid_argument("only the workers of a channel can be killed");
         }

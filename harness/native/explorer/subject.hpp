@@ -8,6 +8,7 @@
 #include <string>
 
 #include "channel_program.hpp"
+#include "replay.hpp"
 
 namespace explorer {
 
@@ -20,7 +21,31 @@ struct Subject {
     std::string identity;
     std::shared_ptr<ChannelProgram> channel;  // which `program` is part of, or null
 
-    std::optional<std::string> judge(const Graph& graph) const { return channel->judge(graph); }
+    using Judge = std::function<std::optional<std::string>(const Graph&)>;
+
+    // Of the graphs of the exhaustive driver, which stand for many orders of steps. Null if nothing is to be judged.
+    Judge judge_of_graphs(Model model) const {
+        return judge(model == Model::sc ? Precedence::every_real_time : Precedence::happens_before);
+    }
+    // Of the graph of a walk, whose events were added in the order of its steps.
+    Judge judge_of_walks(Model model) const {
+        return judge(model == Model::sc ? Precedence::order_of_steps : Precedence::happens_before);
+    }
+    // The steps to a failure of the exhaustive driver; of a history that is wrong in some real-time order, in that one.
+    std::vector<Step> steps(const Graph& graph, const Failure& failure, Model model) const {
+        const int workers = static_cast<int>(program->workers.size());
+        if (failure.fault == Fault::history && failure.worker < 0 && channel && !channel->history().steps().empty()) {
+            const Linearization order(graph, workers, Linearization::all_of(graph, workers));
+            return order.along(channel->history().steps());
+        }
+        return steps_to(graph, workers, failure, model);
+    }
+
+private:
+    Judge judge(Precedence precedence) const {
+        if (!channel) return nullptr;
+        return [channel = channel.get(), precedence](const Graph& graph) { return channel->judge(graph, precedence); };
+    }
 };
 
 struct Found {

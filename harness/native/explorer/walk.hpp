@@ -3,7 +3,8 @@
 // A step is one access of one worker. Its choice is how stale a store a read takes, or how far below the newest a store
 // is placed; 0 is the newest. Every graph that the exhaustive driver visits can be built so, in any order that respects
 // (program order | reads-from), because no event of RC11 depends on a later one. A choice that the memory model forbids
-// falls back to the next newer; the newest is always allowed.
+// falls back to the next newer; the newest is always allowed. Under `sc` a walk is an interleaving: its steps are in real
+// time, and every access takes the newest.
 #pragma once
 
 #include <cstdint>
@@ -226,12 +227,16 @@ private:
         return true;
     }
 
+    bool takes_newest(const Event& event) const {
+        return event.order == Order::plain || options_.model == Model::sc;
+    }
+
     // Choices of a weak compare_exchange come in pairs: even, as it is; odd, failing for no reason.
     int read(EventId id) {
         const Event& event = graph_[id];
         const Location location = event.location;
         const int newest = graph_.newest(location);
-        const int oldest = event.order == Order::plain ? newest : extension_.oldest_source(graph_, id);
+        const int oldest = takes_newest(event) ? newest : extension_.oldest_source(graph_, id);
         const int ways = event.weak ? 2 : 1;
         for (int choice = choose((newest - oldest + 1) * ways);; --choice) {
             const int position = newest - choice / ways;
@@ -249,7 +254,7 @@ private:
     int write(EventId id) {
         const Location location = graph_[id].location;
         const int newest = graph_.newest(location) + 1;
-        const int floor = graph_[id].order == Order::plain ? newest : extension_.oldest_source(graph_, id) + 1;
+        const int floor = takes_newest(graph_[id]) ? newest : extension_.oldest_source(graph_, id) + 1;
         for (int choice = choose(newest - floor + 1);; --choice) {
             const int position = newest - choice;
             if (!extension_.may_place(graph_, location, position)) continue;

@@ -1,0 +1,53 @@
+"""Every planted bug of the core is convicted by the program that stands beside it, with a schedule that fails again."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.explore import examine, explore, replay
+from harness.explore.programs import CONVICTING, WITH_DEAD
+from harness.mutants import Mutant, Nature, all_mutants
+from harness.program import Program
+from harness.verdict import Outcome
+
+PROGRAMS = {**CONVICTING, **WITH_DEAD}
+CRASHES = [mutant for mutant in all_mutants() if mutant.nature is Nature.CRASH]
+
+
+def driver_of(mutant: Mutant) -> str:
+    return "crash" if mutant.nature is Nature.CRASH else "exhaustive"
+
+
+@pytest.mark.parametrize("mutant", all_mutants(), ids=lambda mutant: mutant.name)
+def test_a_mutant_is_convicted_and_its_schedule_fails_again(mutant: Mutant) -> None:
+    program = PROGRAMS[mutant.program]
+    seen = examine(program, driver=driver_of(mutant), mutant=mutant.name)  # type: ignore[arg-type]
+    assert seen.verdict.outcome is Outcome.FAIL, seen.verdict
+    assert bool(seen.kills) == (mutant.nature is Nature.CRASH)
+    lanes = replay(program, seen.schedule, mutant=mutant.name, kills=seen.kills).splitlines()
+    fault, _, what = lanes[-1].partition(": ")
+    assert fault.split()[0] == seen.verdict.rule
+    assert seen.verdict.reason.startswith(what)
+    assert any("channel.hpp:" in line for line in lanes)
+
+
+@pytest.mark.parametrize("name", sorted({mutant.program for mutant in all_mutants()}))
+def test_the_program_of_a_mutant_acquits_the_channel(name: str) -> None:
+    assert explore(PROGRAMS[name]).outcome is Outcome.PASS
+    if name in WITH_DEAD:
+        assert explore(PROGRAMS[name], driver="crash").outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("mutant", CRASHES, ids=lambda mutant: mutant.name)
+def test_a_mutant_of_the_recovery_does_not_show_while_everybody_lives(mutant: Mutant) -> None:
+    assert explore(PROGRAMS[mutant.program], mutant=mutant.name).outcome is Outcome.PASS
+
+
+# 32 bytes, entries of 16: a writer that sees one head passes a full barrier before it sees the next
+SINGLE_WRITES = [CONVICTING["full"], CONVICTING["reuse"]]
+
+
+@pytest.mark.parametrize("program", SINGLE_WRITES, ids=lambda program: program.name)
+def test_the_writers_load_of_head_matters_only_where_one_ownership_reuses_what_it_freed(program: Program) -> None:
+    """docs/memory-orders.md says why: the fences, or the barrier of the write before, cover for it elsewhere."""
+    assert explore(program, mutant="load-head-writer-relaxed").outcome is Outcome.PASS
