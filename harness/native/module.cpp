@@ -13,6 +13,10 @@
 namespace nb = nanobind;
 using namespace harness;
 
+namespace harness::checks {
+void bind_queue_search(nb::module_& module);  // queue_search.cpp
+}
+
 namespace {
 
 using Bytes = nb::ndarray<nb::memview, std::uint8_t, nb::ndim<1>>;
@@ -340,6 +344,7 @@ NB_MODULE(_native, module) {
     bind_scripts(module);
     bind_mutants(module);
     bind_payloads(module);
+    checks::bind_queue_search(module);
     module.def("die_with_parent",
                [](int parent) {
                    prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -42,20 +42,16 @@ def show(history: History) -> str:
 def test_agrees_with_brute_force(family: str, histories: int) -> None:
     generator = np.random.default_rng(1)
     outcomes = {True: 0, False: 0}
-    unknown = 0
     for _ in range(histories):
         history = History.of(brute.FAMILIES[family](generator, None))
         expected = brute.linearizable(history)
         verdict = check_fifo(history)
         outcomes[expected] += 1
-        if verdict.outcome is Outcome.INCONCLUSIVE and sum(verdict.assertions.values()):
-            unknown += 1
-            continue
         assert (verdict.outcome is not Outcome.FAIL) == expected, f"{verdict}\n{show(history)}"
+        assert verdict.outcome is not Outcome.INCONCLUSIVE or not any(verdict.assertions.values())
     assert outcomes[True] > histories // 100, "the family has hardly a linearizable history"
     if family != "linearizable":
         assert outcomes[False] > histories // 100, "the family has hardly a violation"
-    assert unknown < histories // 50
 
 
 @counts
@@ -63,7 +59,7 @@ def test_agrees_with_brute_force(family: str, histories: int) -> None:
 @pytest.mark.parametrize("peeks", [False, True])
 @pytest.mark.parametrize("batches", [False, True])
 def test_mixed_histories_and_their_witnesses(batches: bool, peeks: bool, pending: bool, histories: int) -> None:
-    """Exact, but for a few in which nobody can tell what a pending removal took; every witness fails by itself."""
+    """Exact; every witness fails by itself."""
     generator = np.random.default_rng(4)
     outcomes = dict.fromkeys(Outcome, 0)
     for _ in range(histories // 5):
@@ -72,7 +68,7 @@ def test_mixed_histories_and_their_witnesses(batches: bool, peeks: bool, pending
         verdict = check_fifo(history)
         outcomes[verdict.outcome] += 1
         if verdict.outcome is Outcome.INCONCLUSIVE:
-            assert pending or not any(verdict.assertions.values()), "left open, although nothing was pending"
+            assert not any(verdict.assertions.values()), "left open"
             continue
         assert (verdict.outcome is Outcome.PASS) == expected, f"{verdict}\n{show(history)}"
         if verdict.witness is not None:
@@ -85,24 +81,6 @@ def test_mixed_histories_and_their_witnesses(batches: bool, peeks: bool, pending
             assert len(verdict.witness.operations) <= 12
     assert min(outcomes[Outcome.PASS], outcomes[Outcome.FAIL]) > histories // 100
     assert outcomes[Outcome.INCONCLUSIVE] <= histories // 50
-
-
-@counts
-@pytest.mark.parametrize("family", ["linearizable", "corrupted"])
-def test_full_raises_no_false_alarm(family: str, histories: int) -> None:
-    generator = np.random.default_rng(2)
-    missed = violations = fulls = 0
-    for _ in range(histories):
-        history = History.of(brute.FAMILIES[family](generator, 32), capacity=32)
-        expected = brute.linearizable(history)
-        verdict = check_fifo(history)
-        fulls += int((history.operations["status"] == Status.FULL).any())
-        violations += not expected
-        missed += not expected and verdict.outcome is not Outcome.FAIL
-        if expected:
-            assert verdict.outcome is not Outcome.FAIL, f"{verdict}\n{show(history)}"
-    assert fulls > histories // 20
-    assert missed <= violations // 5, f"{missed} of {violations} violations were missed"
 
 
 @counts

@@ -1,0 +1,218 @@
+"""Is a history linearizable as a FIFO queue of its capacity? What the exact rules and the sound ones leave open.
+
+Three attempts, each for what the one before did not
+decide (``harness/native/checks/queue_search.hpp``):
+
+1. *certificate*: a linearization is constructed greedily, a little wider where that gets stuck, and replayed;
+2. *complete search* by events: decides either way, for queues that hold few messages, within a budget;
+3. *beam*: many configurations at once; can only prove.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harness._native import search_queue
+from harness.checks.capacity import most_inside
+from harness.checks.certificate import Action, QueueOperations, Small, replay
+from harness.checks.heads import heads_of
+from harness.checks.model import NEVER, NOT, Ints, Model
+from harness.operation import NO_ID, Status
+
+__all__ = ["ATTEMPTS", "Attempt", "Bounded", "asks_for_search", "operations_of", "search"]
+
+_LINEARIZABLE, _REFUTED = 0, 1
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How hard to try: configurations kept at first and at most (0: all), and operations tried per operation."""
+
+    engine: str
+    width: int
+    widest: int
+    steps: int
+
+
+ATTEMPTS = (
+    Attempt("certificate", 1, 64, 200),
+    Attempt("complete search", 0, 0, 100),
+    Attempt("beam", 512, 4096, 1_000),
+)
+_MOST_STEPS = 10_000_000
+_FEWEST_STEPS = 100_000
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """What was decided.
+
+    Attributes:
+        linearizable: None: not decided. engine: which attempt decided it, or was the last. steps: operations tried, in
+            all attempts. configurations: that were held at once. rows: of a refutation, the operations that were open
+            where no order went on, the one that returned last.
+    """
+
+    linearizable: bool | None
+    engine: str
+    steps: int
+    configurations: int
+    rows: tuple[int, ...] = ()
+
+
+def asks_for_search(model: Model) -> bool:
+    """Is there anything that only the order of all operations decides: a FULL, or more to fit than may have to?"""
+    capacity = model.history.capacity
+    return capacity is not None and (len(model.full) > 0 or most_inside(model) > capacity)
+
+
+def search(model: Model, attempts: tuple[Attempt, ...] = ATTEMPTS) -> Bounded:
+    """Search for a linearization as a queue of the history's capacity, or an unbounded one where it has none.
+
+    Args:
+        model: of a history in which neither NOWHERE nor REPEAT is violated.
+        attempts: in order, until one decides.
+    """
+    heads = heads_of(model)
+    first_seen, last_seen = heads.first_ret, heads.last_inv
+    operations = operations_of(model)
+    removed, first, last, rank = _values(model, first_seen, last_seen)
+    steps = configurations = 0
+    engine = ""
+    for attempt in attempts:
+        engine = attempt.engine
+        answer, certificate, stuck, spent, widest = search_queue(
+            capacity=operations.capacity,
+            action=operations.action,
+            value=operations.value,
+            size=operations.size,
+            invoked=operations.invoked,
+            returned=operations.returned,
+            before=operations.before,
+            cost=operations.cost,
+            rank=rank,
+            first_seen=first,
+            last_seen=last,
+            removed=removed,
+            width=attempt.width,
+            widest=attempt.widest,
+            steps=max(_FEWEST_STEPS, min(_MOST_STEPS, attempt.steps * len(operations))),
+        )
+        steps, configurations = steps + spent, max(configurations, widest)
+        if answer == _LINEARIZABLE:
+            objection = replay(operations, np.frombuffer(certificate, np.int32))
+            if objection:
+                raise AssertionError(f"the {engine} found an order that is no linearization: {objection}")
+            return Bounded(True, engine, steps, configurations)
+        if answer == _REFUTED:
+            return Bounded(False, engine, steps, configurations, _open_at(operations, stuck))
+    return Bounded(None, engine, steps, configurations)
+
+
+def _values(model: Model, first_seen: Ints, last_seen: Ints) -> tuple[npt.NDArray[np.uint8], Ints, Ints, Small]:
+    """Of each value, those of writes that nobody saw last: was it removed, first seen, last seen or taken, rank."""
+    removed = model.removal_row != NOT
+    anybody = int(model.anonymous[0]) if len(model.anonymous) else NEVER
+    last = np.where(removed, last_seen, anybody)
+    values, begun = model.pending_skips
+    np.minimum.at(last, values[~removed[values]], begun[~removed[values]])
+    more = len(model.unseen)
+    return (
+        np.append(removed, np.zeros(more, np.bool_)).view(np.uint8),
+        np.append(first_seen, np.full(more, NEVER)),
+        np.append(last, np.full(more, anybody)),
+        np.append(_rank(model, first_seen, last), np.arange(model.count, model.count + more)).astype(np.int32),
+    )
+
+
+def _open_at(operations: QueueOperations, stuck: int) -> tuple[int, ...]:
+    """Rows of the operations that were open when that one returned, which stands last."""
+    instant = operations.returned[stuck]
+    there = (operations.invoked <= instant) & (operations.returned >= instant)
+    there[stuck] = False
+    return (*operations.row[there].tolist(), int(operations.row[stuck]))
+
+
+def _rank(model: Model, first_seen: Ints, last_seen: Ints) -> Small:
+    """A guess at the order in which the values went in: it keeps to all that is forced, and to the ids where it can.
+
+    u before v is forced if u was in before v's write began, or was seen at the head before v last was. So v comes
+    after the latest begin of a write, and after the latest begin of a removal, of those that it must follow.
+    """
+    by_seen = np.argsort(first_seen, kind="stable")
+    latest_write = np.append(np.iinfo(np.int64).min, np.maximum.accumulate(model.write_inv[by_seen]))
+    earliest = np.maximum(model.write_inv, latest_write[np.searchsorted(first_seen[by_seen], last_seen, side="left")])
+    ids = model.history.operations["id"][np.maximum(model.write_row, 0)]
+    known = (model.write_row != NOT) & (ids != NO_ID)
+    order = np.argsort(ids, kind="stable") if known.all() else np.lexsort((first_seen, last_seen, earliest))
+    rank = np.empty(model.count, np.int32)
+    rank[order] = np.arange(model.count, dtype=np.int32)
+    return rank
+
+
+def operations_of(model: Model) -> QueueOperations:
+    """What a bounded queue has to explain; the values of writes that nobody saw (`model.unseen`) are numbered last."""
+    rows = model.history.operations
+    written, removed = model.write_row[model.write_row != NOT], model.removal_row[model.removal_row != NOT]
+    unseen, peeks, empty, full = model.unseen, model.peeks, model.empty, model.full
+    capacity = model.history.capacity
+    skips, skipped_from = model.pending_skips
+    extra = len(skips) + len(model.anonymous)  # what they removed, if anything, is known by no row
+
+    action = np.full(len(rows) + extra, _NOTHING, np.uint8)
+    value = np.full(len(action), NOT, np.int32)
+    size = np.zeros(len(action), np.int64)
+    invoked = np.concatenate([rows["invoked"], skipped_from, model.anonymous])
+    returned = np.where(rows["status"] == Status.PENDING.value, NEVER, rows["returned"])
+    returned = np.concatenate([returned, np.full(extra, NEVER)])
+    for said, places, numbers in (
+        (Action.WRITE, written, np.flatnonzero(model.write_row != NOT)),
+        (Action.REMOVE, removed, np.flatnonzero(model.removal_row != NOT)),
+        (Action.WRITE, unseen.row, model.count + np.arange(len(unseen))),
+        (Action.PEEK, peeks.row, peeks.value),
+        (Action.REMOVE, len(rows) + np.arange(len(skips)), skips),
+    ):
+        action[places], value[places] = said, numbers
+    action[empty.row], action[len(rows) + len(skips) :] = Action.EMPTY, Action.TAKE
+    invoked[empty.row] = empty.inv
+    if capacity is not None:
+        action[full.row], invoked[full.row], size[full.row] = Action.FULL, full.inv, full.size
+
+    cost = np.concatenate([model.cost, unseen.size])
+    chosen = np.flatnonzero(action != _NOTHING)
+    chosen = chosen[np.argsort(invoked[chosen], kind="stable")]
+    return QueueOperations(
+        action=action[chosen],
+        value=value[chosen],
+        size=size[chosen],
+        invoked=invoked[chosen],
+        returned=returned[chosen],
+        before=_before(model, chosen),
+        row=np.where(chosen < len(rows), chosen, NOT),
+        cost=cost,
+        capacity=int(cost.sum()) if capacity is None else capacity,
+    )
+
+
+_NOTHING = 255
+
+
+def _before(model: Model, chosen: Ints) -> Small:
+    """The place of the operation before in the same batch: of each of the chosen rows, in their order."""
+    rows = model.history.operations
+    before = np.full(len(chosen), NOT, np.int32)
+    batched = np.flatnonzero(rows["batch"] > 0)
+    if not len(batched):
+        return before
+    place = np.full(int(chosen.max(initial=0)) + len(rows) + 1, NOT, np.int32)
+    place[chosen] = np.arange(len(chosen), dtype=np.int32)
+    batched = batched[place[batched] != NOT]
+    group = rows["worker"][batched].astype(np.int64) << 32 | rows["batch"][batched].astype(np.int64)
+    order = np.argsort(group, kind="stable")
+    batched, group = batched[order], group[order]
+    same = group[1:] == group[:-1]
+    before[place[batched[1:][same]]] = place[batched[:-1][same]]
+    return before
