@@ -29,7 +29,7 @@ def best(measure, times: int = 3):  # type: ignore[no-untyped-def]
     return min((measure() for _ in range(times)), key=lambda measured: measured[2])
 
 
-def scaling(jobs: int, pairs: int = 5) -> None:
+def scaling(jobs: int, pairs: int = 3) -> None:
     """How much sooner several processes have explored mwmr with three messages than one has, in interleaved pairs.
 
     The processor time of all processes together says what sharing costs; it does not depend on who else is working.

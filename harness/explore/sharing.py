@@ -21,6 +21,8 @@ SHORTEST_S, LONGEST_S = 0.03, 0.25
 """Of a part, while others could help: whoever has nothing to do waits no longer than that for pieces."""
 BATCH = 16
 """New pieces in one part."""
+WINDOW = 64
+"""Of what is left, in one part: going on with the last keeps the list short, as depth first search does its stack."""
 ENDLESS = 2**63
 
 
@@ -53,10 +55,11 @@ class Shares:
         remaining = self._deadline - time.monotonic()
         if remaining <= 0 or self._executions <= 0:
             return None
-        # every so many-th: what was left first is larger than what was left last; some stay for who is idle next
+        # every so many-th of the last: what was left earlier is larger; some stay for who is idle next
         step = 1 if self._alone else free + 1
-        pieces = self._left[::step]
-        del self._left[::step]
+        window = slice(max(0, len(self._left) - step * WINDOW), None, step)
+        pieces = self._left[window]
+        del self._left[window]
         if not pieces:
             pieces = list(itertools.islice(self._new, BATCH))
         if not pieces:

@@ -84,7 +84,8 @@ public:
     // What of an exploration's parts was not explored: parts again, which exclude each other.
     const std::vector<std::string>& left() const { return left_; }
 
-    // Explore the parts of an exploration, or all of it. `program` is the fingerprint that parts carry.
+    // Explore the parts of an exploration, or all of it. Parts are a stack, like what is left: the last, which is likely
+    // the smallest, goes first. `program` is the fingerprint that parts carry.
     Counts explore(std::span<const std::string> parts = {}, std::string_view program = {}) {
         start_ = std::chrono::steady_clock::now();
         counts_ = {};
@@ -94,11 +95,10 @@ public:
             begin();
             if (!explore_below()) leave(program);
         }
-        for (std::size_t at = 0; at < parts.size(); ++at) {
+        for (std::size_t at = parts.size(); at-- > 0;) {
             if (begin(decode_part(parts[at], program)) && !explore_below()) leave(program);
-            const bool enough = at + 1 < parts.size() && (!left_.empty() || limit_reached(true));
-            if (!enough) continue;
-            left_.insert(left_.end(), parts.begin() + static_cast<std::ptrdiff_t>(at) + 1, parts.end());
+            if (left_.empty() && !(at > 0 && limit_reached(true))) continue;
+            left_.insert(left_.begin(), parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(at));
             break;
         }
         counts_.exhausted = left_.empty() && !(options_.stop_at_failure && counts_.failed > 0);
