@@ -199,7 +199,12 @@ class Pairing:
         if "id" in events.numbers:
             numbers["target"] = events.numbers["id"][begun]
         if "batch" in events.numbers:
-            batched = events.numbers["batch"][begun] != ABSENT
+            asked, told = events.numbers["batch"][begun], of(events.numbers["batch"], ABSENT)
+            other = np.flatnonzero((told != ABSENT) & (told != asked))
+            if len(other):
+                line = events.line[done[other[0]]]
+                raise HistoryError(f"{self._name}:{line}: batch {told[other[0]]} completes a call that is not of it")
+            batched = asked != ABSENT
             sessions, number = np.unique(session[batched], return_inverse=True)
             numbers["batch"] = np.full(len(begun), ABSENT, np.int64)
             numbers["batch"][batched] = number + self._batches + 1
