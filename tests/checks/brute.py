@@ -13,7 +13,7 @@ import numpy as np
 from harness.history import PENDING_RETURN, History, operation_record
 from harness.operation import Kind, Status
 
-__all__ = ["FAMILIES", "linearizable", "mixed", "without_values"]
+__all__ = ["FAMILIES", "corrupted_rows", "linearizable", "linearizable_rows", "mixed"]
 
 Row = np.void
 
@@ -95,17 +95,18 @@ def _step(queue: tuple[int, ...], row: Row, rows: list[Row], capacity: int | Non
 # ---- random histories
 
 
-def _linearizable(generator: np.random.Generator, capacity: int | None) -> list[Row]:
+def linearizable_rows(
+    generator: np.random.Generator, capacity: int | None, count: int | None = None, pending_share: float = 0.1
+) -> list[Row]:
     """Operations of a queue, each with an interval around its instant; coarse times, so that ties are common."""
     queue: list[int] = []
     written = 0
     rows: list[Row] = []
-    count = int(generator.integers(3, 9))
-    for instant in range(count):
+    for instant in range(count or int(generator.integers(3, 9))):
         begin = 3 * instant - int(generator.integers(0, 7))
         end = 3 * instant + int(generator.integers(0, 7))
         choice = generator.random()
-        pending = generator.random() < 0.1
+        pending = generator.random() < pending_share
         status = Status.PENDING if pending else Status.OK
         stop = PENDING_RETURN if pending else end
         if choice < 0.45:
@@ -133,7 +134,11 @@ def _linearizable(generator: np.random.Generator, capacity: int | None) -> list[
 
 def _corrupted(generator: np.random.Generator, capacity: int | None) -> list[Row]:
     """A linearizable history with one or two things changed."""
-    rows = _linearizable(generator, capacity)
+    return corrupted_rows(generator, linearizable_rows(generator, capacity))
+
+
+def corrupted_rows(generator: np.random.Generator, rows: list[Row]) -> list[Row]:
+    """The rows with one or two things changed."""
     for _ in range(int(generator.integers(1, 3))):
         row = rows[int(generator.integers(len(rows)))].copy()
         other = rows[int(generator.integers(len(rows)))]
@@ -264,14 +269,8 @@ def mixed(generator: np.random.Generator, batches: bool, peeks: bool, pending: b
 
 
 FAMILIES: dict[str, Callable[[np.random.Generator, int | None], list[Row]]] = {
-    "linearizable": _linearizable,
+    "linearizable": linearizable_rows,
     "corrupted": _corrupted,
     "unstructured": _unstructured,
     "batched": _batched_history,
 }
-
-
-def without_values(history: History, values: set[int]) -> History:
-    """The history without every operation on these values; what is left of a linearizable one is linearizable."""
-    keep = ~np.isin(history.operations["value"], sorted(values))
-    return History(history.operations[keep], history.capacity)

@@ -1,0 +1,216 @@
+"""The FIFO decision as a stream: an endless run is judged while it runs, in bounded memory.
+
+Linearizability is closed under prefixes, so a violation found is final. What is behind every operation that is still
+open can no longer be part of one with anything to come, and is dropped once it was judged together with the rest:
+
+Let the *horizon* be the earliest call of an operation that is open or yet to come, and the *edge* the earliest call of
+one that returns at or after the horizon. A message all of whose operations returned before the edge came out before
+anything that is still to come out, and overlaps nobody whose result is open. So the rules of ``harness.checks.fifo``
+on it and another message were decided by what is held now. The one exception is a message that was surely at the head
+while another one, which stays, was met there: it says more exactly when that was, and stays with it.
+
+Memory follows what overlaps the oldest open operation, not the length of the run; an operation that never returns
+therefore holds all that comes after it. FULL is decided among what is held at the same time: soundly over all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.checks.fifo import check_fifo
+from harness.checks.heads import heads_of
+from harness.checks.model import NEVER, NOT, Bools, model_of
+from harness.history import OPERATION_RECORD, PENDING_RETURN, History, HistoryError, operation_record
+from harness.operation import Kind, Status
+from harness.verdict import Outcome, Verdict
+
+__all__ = ["OnlineFifo"]
+
+Rows = npt.NDArray[np.void]
+
+_WINDOW = 1 << 16
+
+
+class OnlineFifo:
+    """Judges operations as they come: by event (`invoke`, `complete`) or as rows that are complete (`feed`).
+
+    An operation that failed in a way nobody understands is never completed: it stays open.
+    """
+
+    def __init__(self, capacity: int | None = None, *, window: int = _WINDOW) -> None:
+        """
+        Args:
+            capacity: accounted bytes of the queue; None: unbounded, or unknown. window: rows to collect before they are
+                judged; memory is about three times as many, or what overlaps the oldest open operation.
+
+        Raises:
+            ValueError: the window is not positive.
+        """
+        if window < 1:
+            raise ValueError(f"a window has at least one row; got {window}")
+        self._capacity = capacity
+        self._window = window
+        self._limit = window
+        self._kept = np.zeros(0, OPERATION_RECORD)
+        self._fresh: list[Rows] = []
+        self._count = 0
+        self._open: dict[int, Rows] = {}
+        self._calls = 0
+        self._now = int(np.iinfo(np.int64).min)
+        self._settled = 0
+        self._most_held = 0
+        self._failure: Verdict | None = None
+
+    @property
+    def held(self) -> int:
+        """Operations in memory."""
+        return len(self._kept) + self._count + len(self._open)
+
+    @property
+    def most_held(self) -> int:
+        """The most that ever were."""
+        return max(self._most_held, self.held)
+
+    @property
+    def settled(self) -> int:
+        """Operations that were judged and dropped."""
+        return self._settled
+
+    def invoke(self, kind: Kind, time: int, value: int = 0, **fields: int) -> int:
+        """An operation is called.
+
+        Args:
+            kind: of operation. time: ns. value: the message that a write writes. fields: as in OPERATION_RECORD.
+
+        Returns:
+            What `complete` takes.
+
+        Raises:
+            HistoryError: time ran backwards.
+        """
+        self._advance(time)
+        self._calls += 1
+        self._open[self._calls] = np.array(
+            [operation_record(kind, Status.PENDING, time, PENDING_RETURN, value, **fields)], OPERATION_RECORD
+        )
+        return self._calls
+
+    def complete(self, call: int, status: Status, time: int, **fields: int) -> None:
+        """An operation returns.
+
+        Args:
+            call: what `invoke` returned. status: what it answered. time: ns. fields: that only the answer tells, e.g.
+                ``value`` of a read.
+
+        Raises:
+            HistoryError: it is not open, or time ran backwards.
+        """
+        if call not in self._open:
+            raise HistoryError(f"operation {call} is not open: it was never called, or has returned already")
+        if status is Status.PENDING:
+            raise HistoryError("an operation that nobody knows the end of is left open, not completed")
+        self._advance(time)
+        row = self._open.pop(call)
+        row["status"], row["returned"] = status, time
+        for name, content in fields.items():
+            row[name] = content
+        self._add(row)
+
+    def feed(self, rows: Rows, horizon: int) -> None:
+        """Operations that have returned.
+
+        Args:
+            rows: of OPERATION_RECORD, in any order. horizon: ns; every operation that was not fed yet was, or will be,
+                called then or later.
+
+        Raises:
+            HistoryError: an operation is pending, or was called before the horizon given last.
+        """
+        if rows.dtype != OPERATION_RECORD:
+            raise HistoryError(f"rows have dtype {rows.dtype}; expected OPERATION_RECORD")
+        if len(rows) and int(rows["invoked"].min()) < self._now:
+            raise HistoryError(f"an operation was called before {self._now} ns, the horizon that was promised")
+        if (rows["status"] == Status.PENDING.value).any():
+            raise HistoryError("only operations that have returned are fed; what is open is invoked")
+        self._advance(horizon)
+        self._add(rows)
+
+    def verdict(self) -> Verdict:
+        """What holds of all operations so far; those that are open may have had their effect or not."""
+        if self._failure is None:
+            verdict = check_fifo(self._history())
+            if verdict.outcome is not Outcome.FAIL:
+                return self._summed(verdict)
+            self._failure = self._summed(verdict)
+        return self._failure
+
+    def witness(self) -> History:
+        """What is held: the rows that the witness of a failed verdict names are its rows."""
+        return self._history()
+
+    def _advance(self, time: int) -> None:
+        if time < self._now:
+            raise HistoryError(f"time ran backwards: {time} ns after {self._now} ns")
+        self._now = time
+
+    def _add(self, rows: Rows) -> None:
+        if self._failure is not None:
+            return
+        self._fresh.append(rows)
+        self._count += len(rows)
+        if len(self._kept) + self._count >= self._limit:
+            self._settle()
+
+    def _held_rows(self) -> Rows:
+        if self._fresh:
+            self._kept = np.concatenate([self._kept, *self._fresh])
+            self._fresh, self._count = [], 0
+        return self._kept
+
+    def _history(self) -> History:
+        return History(np.concatenate([self._held_rows(), *self._open.values()]), self._capacity)
+
+    def _summed(self, verdict: Verdict) -> Verdict:
+        """With what was dropped after it was judged."""
+        settled = {"judged in passing": self._settled} if self._settled else {}
+        reason = f"{verdict.reason}; {self._settled:,} operations before them hold" if self._settled else verdict.reason
+        assertions = {**verdict.assertions, **settled}
+        if verdict.outcome is Outcome.INCONCLUSIVE and not any(verdict.assertions.values()):
+            return Verdict.passed(verdict.property, reason, assertions)
+        return Verdict(verdict.property, verdict.outcome, reason, verdict.rule, assertions, verdict.witness)
+
+    def _settle(self) -> None:
+        """Judge what is held, and drop what is settled."""
+        self._most_held = self.most_held
+        if self.verdict().outcome is Outcome.FAIL:
+            return
+        rows = self._held_rows()
+        settled = self._settled_rows()
+        self._kept = rows[~settled]
+        self._settled += int(settled.sum())
+        self._limit = 2 * len(self._kept) + self._window
+
+    def _settled_rows(self) -> Bools:
+        rows = self._held_rows()
+        horizon = min([self._now, *(int(row["invoked"][0]) for row in self._open.values())])
+        late = rows["returned"] >= horizon
+        edge = min(horizon, int(rows["invoked"][late].min(initial=horizon)))
+
+        model = model_of(History(rows, self._capacity))
+        over = (model.write_row != NOT) & (model.removal_row != NOT)
+        over &= (model.write_ret < edge) & (model.removal_ret < edge)
+        over[model.peeks.value[model.peeks.ret >= edge]] = False
+        heads = heads_of(model)
+        stays = ~over[heads.value]
+        calls, returns = np.sort(heads.inv[stays]), np.sort(heads.ret[stays])
+        # how many of those that stay met the head while this one was there
+        there = np.searchsorted(calls, heads.last_inv, "left") - np.searchsorted(returns, heads.first_ret, "right")
+        over &= (heads.first_ret >= heads.last_inv) | (there <= 0)
+
+        settled = rows["returned"] < horizon  # whatever says nothing of a message
+        bound = np.concatenate([model.write_row, model.removal_row, model.peeks.row])
+        value = np.concatenate([np.arange(model.count), np.arange(model.count), model.peeks.value])
+        known = bound != NOT
+        settled[bound[known]] = over[value[known]]
+        return settled & (rows["returned"] != NEVER)
