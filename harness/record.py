@@ -150,6 +150,7 @@ class Timeline:
     Attributes:
         calls: in order of invocation; as many as a record bears.
         total: calls of the whole history.
+        around: where in the history this is, in words.
         clock: ``"ns"``, or ``"order"`` where the history tells only what came before what.
         witness: rows that prove a violation, in the order in which they should be read.
         prefix: how much of the history is linearizable, and how that was decided; empty where nobody asked.
@@ -158,6 +159,7 @@ class Timeline:
 
     calls: tuple[TimelineCall, ...]
     total: int
+    around: str = ""
     clock: str = "ns"
     witness: tuple[int, ...] = ()
     prefix: str = ""

@@ -7,18 +7,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from harness.checks.linearizability import interval
 from harness.checks.prefix import Break, find_break, find_order
+from harness.checks.wgl import instants
+from harness.exchange.calls import Recording
 from harness.history import PENDING_RETURN, History
 from harness.operation import Kind, Status
 from harness.record import Timeline, TimelineCall
 
-__all__ = ["MOST_CALLS", "SAMPLE_CALLS", "nearest", "timeline_of"]
+__all__ = ["MOST_CALLS", "SAMPLE_CALLS", "nearest", "timeline_of", "timeline_of_recording"]
 
 MOST_CALLS = 5_000
 """So many calls of a history are kept in a record."""
 SAMPLE_CALLS = 300
 """Of one that passed."""
 
+_NEAREST = "those nearest to the witness"
 _MOST_ORDERED = 3_000
 _PREFIX_BUDGET_S = 10.0
 _ORDER_BUDGET_S = 1.0
@@ -27,13 +31,18 @@ Ints = npt.NDArray[np.int64]
 
 
 def timeline_of(
-    history: History, witness: Sequence[int] = (), *, most: int = MOST_CALLS, broken: bool = True
+    history: History,
+    witness: Sequence[int] = (),
+    *,
+    most: int = MOST_CALLS,
+    broken: bool = True,
+    clock: str = "ns",
 ) -> Timeline:
     """The calls of a channel's history around the witness; without one, around the call that retried most.
 
     Args:
         history: whose. witness: rows that prove a violation. most: calls. broken: is it the order that is violated, so
-            that the history has a longest linearizable prefix?
+            that the history has a longest linearizable prefix? clock: as in Timeline.
     """
     rows = history.operations
     if not len(rows):
@@ -56,7 +65,67 @@ def timeline_of(
         by_call.setdefault(int(call_of[row]), []).append(row)
     calls = [_call(history, by_call[number], near, start, order) for near, number in enumerate(kept.tolist())]
     calls.sort(key=lambda call: (call.invoked, call.rows))
-    return Timeline(tuple(calls), len(first), "ns", witness, _prefix_in_words(stop, order), stop.row if stop else None)
+    return Timeline(
+        tuple(calls),
+        len(first),
+        _NEAREST if witness else "around the one that retried most",
+        clock,
+        witness,
+        _prefix_in_words(stop, order),
+        stop.row if stop else None,
+    )
+
+
+def timeline_of_recording(
+    recording: Recording,
+    found: Sequence[int],
+    witness: Sequence[int] = (),
+    *,
+    most: int = MOST_CALLS,
+    clock: str = "ns",
+) -> Timeline:
+    """The calls of any recorded history around the witness; without one, in its middle.
+
+    Args:
+        recording: whose. found: rows in the order of the linearization that was found, or of its longest prefix.
+        witness: rows; the prefix sticks at the last. most: calls. clock: as in Timeline.
+    """
+    calls = recording.calls
+    if not calls:
+        return Timeline((), 0)
+    invoked = np.array([call.invoked for call in calls], np.int64)
+    returned = np.array([call.returned for call in calls], np.int64)
+    around = np.unique(np.array(witness or [len(calls) // 2]))
+    at = instants(interval(calls[row])[0] for row in found)
+    order = {row: (rank, instant) for rank, (row, instant) in enumerate(zip(found, at, strict=True), 1)}
+    stuck = witness[-1] if witness and witness[-1] not in order else None
+    start = int(invoked.min())
+    shown = []
+    for near, row in enumerate(nearest(invoked, returned, around, most).tolist()):
+        call = calls[row]
+        pending = call.type == "info"
+        rank, point = order.get(row, (None, None))
+        shown.append(
+            TimelineCall(
+                rows=(row,),
+                worker=str(call.process),
+                kind=call.f,
+                told=call.told,
+                outcome="pending" if pending else call.type,
+                invoked=call.invoked - start,
+                returned=None if pending else call.returned - start,
+                near=near,
+                rank=rank,
+                point=None if point is None else point - start,
+            )
+        )
+    shown.sort(key=lambda one: (one.invoked, one.rows))
+    prefix = "The marks are the earliest instants of the order that was found." if order else ""
+    if witness:
+        prefix = f"The longest linearizable prefix that the search found has {len(order):,} operations"
+        prefix += f"; it sticks at operation #{stuck}." if stuck is not None else "."
+    where = _NEAREST if witness else "in the middle of the history"
+    return Timeline(tuple(shown), len(calls), where, clock, tuple(witness), prefix, stuck)
 
 
 def nearest(invoked: Ints, returned: Ints, wanted: Ints, most: int) -> Ints:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from harness.record import RunRecord
-from reports.results import label, overall
+from reports.results import label, operations, overall
 
 __all__ = ["annotations", "announce", "summary"]
 
@@ -34,7 +34,8 @@ def error_annotations(records: Sequence[RunRecord]) -> list[str]:
     lines = []
     for record in records:
         for failure in record.failures:
-            file = f"scenarios/{record.scenario.replace('-', '_')}.py"
+            scenario = f"scenarios/{record.scenario.replace('-', '_')}.py"
+            file = record.scenario if record.kind == "check" else scenario
             title = _property(f"{label(record)}: {failure.property} {failure.rule}")
             text = _data("\n".join([failure.sentence, *failure.operations, failure.command]).strip())
             lines.append(f"::error file={_property(file)},line=1,title={title}::{text}")
@@ -47,9 +48,8 @@ def summary(records: Sequence[RunRecord]) -> str:
     lines = [f"## {_MARKS[outcome.value]} {outcome.value.upper()}", "", reason, ""]
     lines += ["| run | verdict | operations | assertions |", "| --- | --- | ---: | ---: |"]
     for record in records:
-        operations = record.metrics.operations if record.metrics else 0
         verdict = f"{_MARKS[record.outcome.value]} {record.outcome.value}"
-        lines.append(f"| {label(record)} | {verdict} | {operations:,} | {sum(record.assertions.values()):,} |")
+        lines.append(f"| {label(record)} | {verdict} | {operations(record):,} | {sum(record.assertions.values()):,} |")
     return "\n".join(lines) + "\n"
 
 

@@ -19,7 +19,7 @@ from harness.record import Failure, RunRecord, Timeline
 from harness.verdict import Outcome
 from reports.interleaving import Lines, lines
 from reports.plots import Plot, performance
-from reports.results import assertions, label, overall, variant
+from reports.results import assertions, label, operations, overall, variant
 from reports.sections import Section, sections
 from reports.timeline import Drawing, draw
 
@@ -206,7 +206,7 @@ def _render(records: Sequence[RunRecord], plots: list[Plot], made: list[Section]
         commit=_first(records, "commit"),
         started=min((record.started for record in records if record.started), default=""),
         duration=sum(record.duration for record in records),
-        operations=sum(record.metrics.operations for record in records if record.metrics),
+        operations=sum(operations(record) for record in records),
         commands=list(dict.fromkeys(record.command for record in records if record.command))[:20],
     )
 

@@ -11,14 +11,19 @@ from typing import Any
 from harness.record import RecordError, RunRecord
 from harness.verdict import Outcome
 
-__all__ = ["assertions", "label", "load_records", "overall", "to_json", "variant", "write_json"]
+__all__ = ["assertions", "label", "load_records", "operations", "overall", "to_json", "variant", "write_json"]
 
 VERSION = 1
 
 
 def label(record: RunRecord) -> str:
-    on = "explored" if record.executor == "explored" else f"on {record.executor}"
+    on = record.executor if record.executor in ("explored", "recorded") else f"on {record.executor}"
     return f"{record.scenario} {on} ({variant(record)})"
+
+
+def operations(record: RunRecord) -> int:
+    """In the history that was judged."""
+    return record.metrics.operations if record.metrics else int(record.details.get("operations", 0))
 
 
 def variant(record: RunRecord) -> str:
@@ -57,7 +62,7 @@ def to_json(records: Sequence[RunRecord]) -> dict[str, Any]:
         "outcome": outcome.value,
         "reason": reason,
         "duration": sum(record.duration for record in records),
-        "operations": sum(record.metrics.operations for record in records if record.metrics),
+        "operations": sum(operations(record) for record in records),
         "assertions": assertions(records),
         "records": [record.to_json() for record in records],
     }

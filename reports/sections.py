@@ -69,6 +69,16 @@ def _explored(records: Sequence[RunRecord]) -> Section:
     return Section("explored", "Exploration", text, [table])
 
 
+def _checked(records: Sequence[RunRecord]) -> Section:
+    rows = [
+        [record.scenario, record.mode, _count(record.details.get("operations")), record.outcome.value, record.reason]
+        for record in records
+    ]
+    columns = ("history", "specification", "operations", "verdict", "what was decided")
+    table = Table("Histories that were judged", columns, rows, frozenset({"operations"}))
+    return Section("checked", "Histories", "Recorded elsewhere or before, judged by what they say alone.", [table])
+
+
 def _detection(records: Sequence[RunRecord]) -> Section:
     planted = [entry for record in records for entry in record.details.get("mutants", ())]
     killed = sum(bool(entry.get("killed")) for entry in planted)
@@ -158,6 +168,7 @@ def _latency_table(record: RunRecord) -> Table:
 
 
 _REGISTRY: dict[str, Callable[[Sequence[RunRecord]], Section]] = {
+    "check": _checked,
     "explore": _explored,
     "mutants": _detection,
     "gate": _gate,

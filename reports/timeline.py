@@ -116,8 +116,8 @@ def draw(timeline: Timeline, anchor: str, most: int, *, first: bool) -> Drawing:
         for style in sorted(set(styles.values()))
     ]
     left_out = timeline.total - len(calls)
-    where = "nearest to the witness" if timeline.witness else "around the one that retried most"
-    cut = f"{len(calls):,} of {timeline.total:,} calls are drawn, those {where}." if left_out else ""
+    where = f", {timeline.around}" if timeline.around else ""
+    cut = f"{len(calls):,} of {timeline.total:,} calls are drawn{where}." if left_out else ""
     origin = f"0 is {_time(axis.begin, timeline.clock)} after the history began." if axis.begin else ""
     return Drawing(anchor, lanes.names, _LANE, _TOP, svg, rows, links, legend, origin, cut, timeline.prefix)
 

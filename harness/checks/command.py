@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
+import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -18,13 +21,26 @@ from harness.checks.judgement import BUDGET_S, Judgement, judge
 from harness.checks.specifications import SPECIFICATIONS, SpecificationError, find
 from harness.exchange.memory import available
 from harness.history import HistoryError
+from harness.record import RunRecord
 from harness.verdict import Outcome
 
 __all__ = ["command", "exit_code"]
 
-_Task = tuple[str, str | None, float, bool, int]
+_Judged = tuple[Judgement, RunRecord | None]
 EXIT_USAGE = 2
 _PRECEDENCE = (Outcome.FAIL.exit_code, EXIT_USAGE, Outcome.INCONCLUSIVE.exit_code, Outcome.PASS.exit_code)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be done with one file; arguments as for `judge`. recorded: for a report, too."""
+
+    file: str
+    specification: str | None
+    budget: float
+    drained: bool
+    memory: int
+    recorded: bool
 
 
 @click.command("check")
@@ -60,6 +76,12 @@ _PRECEDENCE = (Outcome.FAIL.exit_code, EXIT_USAGE, Outcome.INCONCLUSIVE.exit_cod
     metavar="FILE",
     help="Write the verdicts as JSON; '-': standard output.",
 )
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write index.html, with a timeline, results.json and junit.xml.",
+)
 def command(
     files: tuple[str, ...],
     specification: str | None,
@@ -68,6 +90,7 @@ def command(
     memory: float | None,
     jobs: int,
     json_file: Path | None,
+    report: Path | None,
 ) -> int:
     """Judge recorded histories: JSON Lines, .npz, Jepsen's .edn or .log, each also with .gz; '-' is standard input.
 
@@ -87,15 +110,18 @@ def command(
             raise click.UsageError(str(error)) from error
     limit = int(memory * 1e9) if memory is not None else available()
     share = limit // min(jobs, len(files))
-    judgements = _judge_all([(file, specification, budget, drained, share) for file in files], jobs)
-    return _tell(judgements, json_file)
+    tasks = [_Task(file, specification, budget, drained, share, report is not None) for file in files]
+    judged = _judge_all(tasks, jobs)
+    if report is not None:
+        _write_report([record for _, record in judged if record is not None], report)
+    return _tell([judgement for judgement, _ in judged], json_file)
 
 
-def _judge_all(tasks: list[_Task], jobs: int) -> list[Judgement]:
+def _judge_all(tasks: list[_Task], jobs: int) -> list[_Judged]:
     """Judge every file, several at a time; one that is not understood does not keep the others from their verdicts."""
     if len(tasks) == 1 or jobs == 1:
         return [_judge_one(task) for task in tasks]
-    judgements: dict[int, Judgement] = {}
+    judgements: dict[int, _Judged] = {}
     with ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn")) as pool:
         pending = [pool.submit(_judge_one, task) for task in tasks]
         for index, future in enumerate(pending):
@@ -108,19 +134,42 @@ def _judge_all(tasks: list[_Task], jobs: int) -> list[Judgement]:
                 try:
                     judgements[index] = alone.submit(_judge_one, task).result()
                 except BrokenProcessPool:
-                    error = f"{task[0]}: the process that judged it was killed; is there memory enough?"
-                    judgements[index] = Judgement(task[0], error=error)
+                    error = f"{task.file}: the process that judged it was killed; is there memory enough?"
+                    judgements[index] = _recorded(Judgement(task.file, error=error), task)
     return [judgements[index] for index in range(len(tasks))]
 
 
-def _judge_one(task: _Task) -> Judgement:
-    file, specification, budget, drained, memory = task
+def _judge_one(task: _Task) -> _Judged:
+    start = time.monotonic()
     try:
-        judgement = judge(file, specification, budget=budget, drained=drained, memory=memory, tell=_foresee)
+        judgement = judge(
+            task.file,
+            task.specification,
+            budget=task.budget,
+            drained=task.drained,
+            memory=task.memory,
+            tell=_foresee,
+        )
     except (HistoryError, SpecificationError) as error:
-        return Judgement(file, error=str(error))
-    # the operations stay in the process that read them
-    return replace(judgement, history=None)
+        judgement = Judgement(task.file, error=str(error))
+    return _recorded(judgement, task, time.monotonic() - start)
+
+
+def _recorded(judgement: Judgement, task: _Task, seconds: float = 0.0) -> _Judged:
+    """The judgement with its record, if one is wanted; the operations stay in the process that read them."""
+    record = None
+    if task.recorded:
+        from harness.checks.record import checked_record
+
+        record = checked_record(judgement, command=shlex.join(["channel-harness", *sys.argv[1:]]), seconds=seconds)
+    return replace(judgement, history=None, order=()), record
+
+
+def _write_report(records: list[RunRecord], folder: Path) -> None:
+    from reports import announce, write_report
+
+    click.echo(f"report: {write_report(records, folder)}", err=True)
+    announce(records)
 
 
 def _foresee(sentence: str) -> None:

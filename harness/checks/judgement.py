@@ -31,6 +31,7 @@ class Judgement:
         error: why the file was not understood; then there are no verdicts.
         history: the operations that the rows of the verdicts number: a History of a queue, a Recording of anything
             else; None after a judgement has crossed a process, or if the file was not understood.
+        order: rows in the order that the general search found, if it was asked: of all, or of the longest prefix.
     """
 
     file: str
@@ -39,6 +40,7 @@ class Judgement:
     operations: dict[int, str] = field(default_factory=dict)
     error: str = ""
     history: History | Recording | None = None
+    order: tuple[int, ...] = ()
 
     @property
     def outcome(self) -> tuple[Outcome, str]:
@@ -65,7 +67,7 @@ def judge(
     Raises:
         HistoryError: the file was not understood. SpecificationError: there is no such specification.
     """
-    from harness.checks.linearizability import check_specification
+    from harness.checks.linearizability import linearize
     from harness.checks.specifications import find
     from harness.exchange import load_history, open_reading
 
@@ -78,9 +80,10 @@ def judge(
             return _judge_fifo(file, history, reading.lines, drained)
         specified = find(named)
         recording = reading.recording()
-    verdict = check_specification(recording, specified, budget=budget)
+    verdict, order = linearize(recording, specified, budget=budget)
     rows = verdict.witness.operations if verdict.witness is not None else ()
-    return Judgement(file, named, (verdict,), {row: str(recording.calls[row]) for row in rows}, history=recording)
+    operations = {row: str(recording.calls[row]) for row in rows}
+    return Judgement(file, named, (verdict,), operations, history=recording, order=order)
 
 
 def _judge_fifo(file: str, history: History, lines: npt.NDArray[np.int64] | None, drained: bool) -> Judgement:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from harness.checks.specifications.operation import Operation, Specification, SpecificationError, StepError
-from harness.checks.wgl import Search, search
+from harness.checks.wgl import Search, instants, search
 from harness.exchange.calls import Call, Recording
 from harness.history import HistoryError
 from harness.verdict import Verdict, Witness
 
-__all__ = ["check_specification"]
+__all__ = ["check_specification", "interval", "linearize"]
 
 PROPERTY = "linearizable"
 _SHOWN = 8
@@ -21,10 +21,20 @@ _CLAIMING_ERRORS = ("empty", "full", "timeout", "mismatch", "closed")
 
 
 def check_specification(recording: Recording, specification: type[Specification], *, budget: float) -> Verdict:
-    """Judge a recording.
+    """Judge a recording; arguments and errors as for `linearize`."""
+    return linearize(recording, specification, budget=budget)[0]
+
+
+def linearize(
+    recording: Recording, specification: type[Specification], *, budget: float
+) -> tuple[Verdict, tuple[int, ...]]:
+    """Judge a recording, and tell the order that was found.
 
     Args:
         recording: to judge. specification: what it should be of. budget: seconds.
+
+    Returns:
+        The verdict, and rows in the order of a linearization; of the longest prefix where there is none.
 
     Raises:
         HistoryError: the specification does not know an operation of it, or breaks the rules of its form.
@@ -44,11 +54,12 @@ def check_specification(recording: Recording, specification: type[Specification]
     give_up = time.monotonic() + budget
     steps = 0
     undecided = 0
+    order: list[tuple[int, int]] = []
     for part in _partitions(recording, model, relevant):
         calls = [recording.calls[index] for index in part]
         operations = [_operation(call) for call in calls]
         try:
-            found = search(model, operations, list(map(_interval, calls)), batches=_batches(calls), give_up=give_up)
+            found = search(model, operations, list(map(interval, calls)), batches=_batches(calls), give_up=give_up)
             _replay(model, operations, found.order)
         except StepError as error:
             raise HistoryError(f"{recording.name}:{calls[error.operation].line}: {name}: {error}") from error
@@ -56,12 +67,17 @@ def check_specification(recording: Recording, specification: type[Specification]
         if found.linearizable is None:
             undecided += 1
         elif not found.linearizable:
-            return _failure(recording, part, found, assertions)
+            return _failure(recording, part, found, assertions), tuple(part[index] for index in found.order)
+        else:
+            at = instants(interval(calls[index])[0] for index in found.order)
+            order += zip(at, (part[index] for index in found.order), strict=True)
     if undecided:
-        return Verdict.inconclusive(
-            PROPERTY, f"the budget of {budget:g} s ran out after {steps:,} steps; no violation of {name} was found", {}
-        )
-    return Verdict.passed(PROPERTY, f"linearizable as {name}, decided exactly in {steps:,} steps", assertions)
+        reason = f"the budget of {budget:g} s ran out after {steps:,} steps; no violation of {name} was found"
+        return Verdict.inconclusive(PROPERTY, reason, {}), ()
+    # partitions do not affect each other: by their instants they make one order
+    order.sort(key=lambda item: item[0])
+    reason = f"linearizable as {name}, decided exactly in {steps:,} steps"
+    return Verdict.passed(PROPERTY, reason, assertions), tuple(row for _, row in order)
 
 
 def _partitions(recording: Recording, model: Specification, relevant: list[int]) -> list[list[int]]:
@@ -95,7 +111,8 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-def _interval(call: Call) -> tuple[int, int]:
+def interval(call: Call) -> tuple[int, int]:
+    """In which a call has its effect, or is right in what it says."""
     begin = call.invoked
     if call.error == "timeout":
         # the last try comes at the deadline

@@ -21,12 +21,12 @@ import numpy.typing as npt
 from harness.checks.fifo import check_fifo
 from harness.checks.model import among
 from harness.checks.specifications.operation import Operation
-from harness.checks.wgl import search
+from harness.checks.wgl import instants, search
 from harness.history import PENDING_RETURN, History
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 from harness.verdict import Outcome
 
-__all__ = ["Break", "find_break", "find_order", "instants"]
+__all__ = ["Break", "find_break", "find_order"]
 
 _WRITES = [kind.value for kind in Kind if kind.writes]
 _REMOVALS = [kind.value for kind in Kind if kind.removes]
@@ -144,17 +144,8 @@ def find_order(history: History, wanted: Ints, *, until: int | None = None, budg
     found = search(_ByPlace(), asked, intervals, give_up=time.monotonic() + budget)
     if not found.linearizable:
         return {}
-    at = instants([intervals[index][0] for index in found.order])
+    at = instants(intervals[index][0] for index in found.order)
     return {kept[index]: (rank, instant) for rank, (index, instant) in enumerate(zip(found.order, at, strict=True), 1)}
-
-
-def instants(invoked: list[int]) -> list[int]:
-    """The earliest instants for calls in an order of linearization: none before its own call or its predecessor's.
-
-    They lie inside the calls: an instant is the invocation of some call that stands before, and whoever returned
-    before that would have had to stand before it too.
-    """
-    return np.maximum.accumulate(np.array(invoked, np.int64)).tolist() if invoked else []
 
 
 def _places(history: History, chosen: Ints) -> dict[int, int]:

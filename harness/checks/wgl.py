@@ -11,14 +11,15 @@ Pending operations have no return: they may be taken at any time after their cal
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.checks.specifications.operation import Operation, Specification
 from harness.checks.specifications.steps import IMPOSSIBLE, Steps
 
-__all__ = ["Search", "search"]
+__all__ = ["Search", "instants", "search"]
 
 _ASK_THE_CLOCK = 1024
 _MOST_SEEN = 4_000_000
@@ -39,6 +40,15 @@ class Search:
     order: tuple[int, ...]
     stuck: int | None
     steps: int
+
+
+def instants(invoked: Iterable[int]) -> list[int]:
+    """The earliest instants for calls in an order of linearization: none before its own call or its predecessor's.
+
+    They lie inside the calls: an instant is the invocation of some call that stands before, and whoever returned
+    before that would have had to stand before it too.
+    """
+    return list(itertools.accumulate(invoked, max))
 
 
 def search(

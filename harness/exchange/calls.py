@@ -38,10 +38,15 @@ class Call:
 
     def __str__(self) -> str:
         until = "never" if self.type == "info" else str(self.returned)
-        asked = "" if self.argument is None else f" {self.argument!r}"
+        return f"line {self.line}: process {self.process} {self.f} {self.told}  [{self.invoked} .. {until}]"
+
+    @property
+    def told(self) -> str:
+        """With what it was called, and what came of it."""
+        asked = "" if self.argument is None else f"{self.argument!r} "
         answer = "?" if self.type == "info" else self.error or self.type
         answer += "" if self.result is None or self.type != "ok" else f" {self.result!r}"
-        return f"line {self.line}: process {self.process} {self.f}{asked} -> {answer}  [{self.invoked} .. {until}]"
+        return f"{asked}-> {answer}"
 
 
 @dataclass(frozen=True)

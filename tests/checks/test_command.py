@@ -138,3 +138,28 @@ def test_a_specification_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPat
     (folder / "count.jsonl").write_text("\n".join(lines).replace('"value": 2}', '"value": 3}', 1) + "\n")
     assert cli.main(["check", "count.jsonl", "--spec", "own_counter:Counter"]) == 1
     sys.modules.pop("own_counter", None)
+
+
+def test_a_report_has_the_timeline_of_any_history(folder: Path) -> None:
+    assert cli.main(["check", "good.jsonl", "bad.jsonl", "--report", "out"]) == 1
+    page = (folder / "out" / "index.html").read_text(encoding="utf-8")
+    assert page.count('<figure class="timeline"') >= 2
+    assert "bad.jsonl" in page
+    records = json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))["records"]
+    assert [record["outcome"] for record in records] == ["pass", "fail"]
+    assert records[0]["sample"]["calls"][0]["told"] == "message a -> OK"
+    assert records[1]["failures"][-1]["timeline"]["stuck"] == 1
+
+
+def test_a_report_shows_where_the_search_sticks(folder: Path) -> None:
+    assert cli.main(["check", "wrong.log", "--spec", "register", "--report", "out"]) == 1
+    record = json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))["records"][0]
+    timeline = record["failures"][0]["timeline"]
+    assert (timeline["stuck"], timeline["clock"]) == (1, "order")
+    assert [(call["rank"], call["point"]) for call in timeline["calls"]] == [(1, 0), (None, None)]
+
+
+def test_a_report_says_what_was_not_understood(folder: Path) -> None:
+    (folder / "odd.jsonl").write_text("{")
+    assert cli.main(["check", "odd.jsonl", "--report", "out"]) == EXIT_USAGE
+    assert "<h1>INCONCLUSIVE</h1>" in (folder / "out" / "index.html").read_text(encoding="utf-8")
