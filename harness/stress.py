@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from harness.checks import check_history
 from harness.coverage import check_coverage, count_events
+from harness.engine import Engine, EngineLost, deal
 from harness.environment import environment
 from harness.executors import Execution, processes, threads
 from harness.history import History
@@ -34,6 +36,9 @@ MODES = ("native", "api")
 
 RUN_DEADLINE_S = 60.0
 """A program that has not ended by then is cut, and fails as a livelock."""
+
+ROUND_PATIENCE_S = 600.0
+"""How long an engine may be silent: a round can take its deadline, and its checks longer."""
 
 SELF_TEST_DEADLINE_S = 10.0
 _SELF_TEST_MESSAGES = 60
@@ -73,23 +78,32 @@ def stress(
     parameters: Parameters | None = None,
     cell: Cell | None = None,
     *,
+    seeds: int = 1,
     duration: float | None = None,
+    engine: Engine | None = None,
     self_test: Mapping[str, str] | Verdict | None = None,
     command: str = "",
     progress: Callable[[str], None] = lambda _: None,
 ) -> StressResult:
     """Run a scenario in one cell and judge every operation.
 
+    With several seeds, or a duration, it is a campaign: rounds of programs with successive seeds, on any engine, until
+    one fails.
+
     Args:
         scenario: what to run. parameters: default: the scenario's own. cell: default: threads, native.
-        duration: s; programs with successive seeds are run until it is over. None: one program.
+        seeds: rounds. duration: s; instead of a number of rounds: go on until it is over.
+        engine: where rounds run, several at a time; default: here, one after another.
         self_test: what `convict` said for this executor and mode; None: it is asked now.
         command: the command line that asked for the run, for the record.
         progress: is told what is happening, a few words at a time.
 
     Returns:
-        The record: fail if any check fails; inconclusive if the harness is blind, the run was cut, or it never met what
-        the scenario is for.
+        The record: fail if any check fails in any round; inconclusive if the harness is blind, a round was cut or did
+        not come back, or no round ever met what the scenario is for.
+
+    Raises:
+        EngineLost: not one round came back.
     """
     parameters = parameters or scenario.parameters()
     cell = cell or Cell("threads")
@@ -99,21 +113,39 @@ def stress(
         progress("self-test")
         self_test = convict(cell)
 
+    engine = engine or Engine("here", 1)
+    resubmitted = engine.resubmitted
     verdicts: list[Verdict] = []
     events: dict[str, int] = {}
-    rounds = 0
-    while True:
-        program = scenario.program(replace(parameters, seed=parameters.seed + rounds))
-        progress(f"round {rounds + 1}" if duration else "running")
-        execution = run_program(program, cell)
-        progress("checking")
-        verdicts = merge_rounds(verdicts, judge(program, execution))
-        for name, count in count_events(execution.history).items():
-            events[name] = events.get(name, 0) + count
-        rounds += 1
-        failed = any(verdict.outcome is Outcome.FAIL for verdict in verdicts)
-        if failed or duration is None or time.monotonic() - begin >= duration:
-            break
+    begun = rounds = 0
+    failed = False
+
+    def next_program(_: int) -> Program | None:
+        nonlocal begun
+        if begun > 0 and (begun >= seeds if duration is None else time.monotonic() - begin >= duration):
+            return None
+        progress("running" if seeds == 1 and duration is None else f"round {begun + 1}")
+        begun += 1
+        return scenario.program(replace(parameters, seed=parameters.seed + begun - 1))
+
+    lost: list[Verdict] = []
+    try:
+        for round_program, (round_execution, judged) in deal(
+            engine, partial(run_round, cell), next_program, patience=ROUND_PATIENCE_S
+        ):
+            program, execution = round_program, round_execution
+            verdicts = merge_rounds(verdicts, judged)
+            for name, count in count_events(execution.history).items():
+                events[name] = events.get(name, 0) + count
+            rounds += 1
+            failed = any(verdict.outcome is Outcome.FAIL for verdict in judged)
+            if failed:
+                break
+    except EngineLost as error:
+        if rounds == 0:
+            raise
+        lost = [Verdict.inconclusive("rounds", f"{rounds} of {begun} rounds came back: {error}")]
+    verdicts += lost
     verdicts += [check_coverage(events, scenario.exercises), _self_test_verdict(self_test)]
     outcome, reason = Verdict.overall(verdicts)
     if failed:
@@ -137,7 +169,15 @@ def stress(
         duration=time.monotonic() - begin,
         environment={**environment(), "load_before": before["load"]},
         command=command,
-        details={"title": scenario.title, "claim": scenario.claim, "rounds": rounds, "events": events},
+        details={
+            "title": scenario.title,
+            "claim": scenario.claim,
+            "rounds": rounds,
+            "events": events,
+            "engine": engine.name,
+            "jobs": engine.jobs,
+            "resubmitted": engine.resubmitted - resubmitted,
+        },
     )
     return StressResult(record, execution.history)
 
@@ -146,6 +186,12 @@ def run_program(program: Program, cell: Cell, **options: Any) -> Execution:
     """Run one program in a cell; the options are those of ``harness.executors.Options``."""
     run = threads.run if cell.executor == "threads" else processes.run
     return run(program, system=ChannelSystem(cell.mutant), mode=cell.mode, **{"deadline_s": RUN_DEADLINE_S, **options})
+
+
+def run_round(cell: Cell, program: Program) -> tuple[Execution, list[Verdict]]:
+    """One program, and all checks on it; both are plain data, so that it can be done anywhere."""
+    execution = run_program(program, cell)
+    return execution, judge(program, execution)
 
 
 def judge(program: Program, execution: Execution) -> list[Verdict]:

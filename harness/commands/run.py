@@ -62,10 +62,21 @@ class _Range(click.ParamType[tuple[int, int]]):
 @click.option("--payload", type=_Range(), metavar="N|MIN-MAX", help="Bytes of a message.")
 @click.option("--capacity", type=int, metavar="BYTES", help="Ring bytes of the channel.")
 @click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Run programs of so many successive seeds per cell, until one fails.",
+)
+@click.option(
     "--duration",
     type=click.FloatRange(min=0, min_open=True),
     metavar="S",
     help="Run programs with successive seeds for so many seconds per cell.",
+)
+@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Programs at a time, of --seeds or --duration.")
+@click.option(
+    "--engine", default="", metavar="ENGINE", help="Where they run: here, processes (default), dask://HOST:PORT."
 )
 @click.option("--seed", type=int, metavar="N", help="Programs are drawn from it.")
 @click.option("--max-round-trips", type=int, metavar="N", help="Retry limit of a call without a time-out.")
@@ -95,8 +106,11 @@ def command(scenario: tuple[str, ...], **options: Any) -> int:
 
     Scenarios: swsr, mwsr, mwmr, skip-vs-read.
     """
+    from harness.engine import EngineError, EngineLost
     from harness.executors import ExecutorError
 
+    if options["seeds"] > 1 and options["duration"] is not None:
+        raise click.UsageError("give --seeds or --duration, not both")
     if options["mutant"] == "?":
         from harness.mutants import describe
 
@@ -107,7 +121,9 @@ def command(scenario: tuple[str, ...], **options: Any) -> int:
     explored = scenarios if options["on"] in ("explored", "all") else []
     try:
         records = _run(cells, explored, options)
-    except (ExecutorError, OSError) as error:
+    except EngineError as error:
+        raise click.UsageError(str(error)) from error
+    except (EngineLost, ExecutorError, OSError) as error:
         click.echo(f"channel-harness run: {error}", err=True)
         return EXIT_ENVIRONMENT
     return _finish(records, options)
@@ -168,13 +184,17 @@ def _run(
     cells: list[tuple[Scenario, Parameters, str, str]], explored: list[Scenario], options: dict[str, Any]
 ) -> list[RunRecord]:
     from harness.commands.talk import Talk
+    from harness.engine import open_engine
     from harness.explore.cell import DRIVERS
     from harness.stress import Cell, convict, stress
 
     command_line = shlex.join(["channel-harness", *sys.argv[1:]])
     results = []
     self_tests: dict[tuple[str, str], Any] = {}
-    with Talk(len(cells) + len(explored) * len(DRIVERS)) as talk:
+    with (
+        open_engine(options["engine"], options["jobs"]) as engine,
+        Talk(len(cells) + len(explored) * len(DRIVERS)) as talk,
+    ):
         for scenario, parameters, executor, mode in cells:
             cell = Cell(executor, mode, options["mutant"])
             label = f"{scenario.name:12} {executor:9} {mode:6}"
@@ -186,7 +206,9 @@ def _run(
                 scenario,
                 parameters,
                 cell,
+                seeds=options["seeds"],
                 duration=options["duration"],
+                engine=engine,
                 self_test=self_tests[executor, mode],
                 command=command_line,
                 progress=talk.say,

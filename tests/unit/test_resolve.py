@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.resolve import UNKNOWN_VALUE, resolve_skips
 from harness.history import History, operation_record
 from harness.operation import Kind, Status
+from harness.resolve import UNKNOWN_VALUE, resolve_skips
 
 
 def values(*rows: object) -> list[int]:
