@@ -194,16 +194,19 @@ def replay(
     every: int = EVERY,
     kills: tuple[tuple[int, int], ...] = (),
     alone: int | None = None,
+    reckoned: int = 0,
 ) -> str:
     """One execution again, as lanes of workers.
 
     Args:
-        kills, alone: as the exploration found it with (`Exploration`).
+        kills, alone: as the exploration found it with (`Exploration`). reckoned: as of `subject_of`.
 
     Raises:
         ExploreError: the schedule is malformed or belongs to another program.
     """
-    steps, failure = trace(program, schedule, model=model, mutant=mutant, every=every, kills=kills, alone=alone)
+    steps, failure = trace(
+        program, schedule, model=model, mutant=mutant, every=every, kills=kills, alone=alone, reckoned=reckoned
+    )
     return lanes(steps, failure)
 
 

@@ -34,6 +34,7 @@ def trace(
     every: int,
     kills: tuple[tuple[int, int], ...],
     alone: int | None,
+    reckoned: int = 0,
 ) -> tuple[list[_explorer.Step], _explorer.Failure | None]:
     """One execution again, access by access, and its failure if it has one; arguments as for ``explore.replay``.
 
@@ -42,7 +43,7 @@ def trace(
     """
     if kills or alone is not None:
         program = survivable(program)
-    subject = subject_of(program, mutant=mutant, every=every, kills=kills)
+    subject = subject_of(program, mutant=mutant, every=every, kills=kills, reckoned=reckoned)
     try:
         return _explorer.trace(subject, schedule, model=model, alone=_NOBODY if alone is None else alone)
     except ValueError as error:

@@ -13,9 +13,18 @@ __all__ = ["subject_of", "survivable"]
 
 
 def subject_of(
-    program: Program, *, mutant: str = "", every: int = EVERY, kills: tuple[tuple[int, int], ...] = ()
+    program: Program,
+    *,
+    mutant: str = "",
+    every: int = EVERY,
+    kills: tuple[tuple[int, int], ...] = (),
+    reckoned: int = 0,
 ) -> _explorer.Subject:
     """The program as the native explorer takes it.
+
+    Args:
+        program: what the workers call. mutant, every: planted bug, and its period.
+        kills: (worker, access) before which a worker is killed. reckoned: kills that the workers reckon with, if more.
 
     Raises:
         ExploreError: an operation or a size that the explorer does not take, or no such mutant.
@@ -29,9 +38,12 @@ def subject_of(
     ]
     limit = program.config.get("max_round_trips") or 0
     try:
-        return _explorer.channel(program.capacity, scripts, mutant, every, list(kills), limit)
+        subject = _explorer.channel(program.capacity, scripts, mutant, every, list(kills), limit)
     except ValueError as error:
         raise ExploreError(str(error)) from error
+    if reckoned > len(kills):
+        _explorer.expect_kills(subject, reckoned)
+    return subject
 
 
 def survivable(program: Program) -> Program:

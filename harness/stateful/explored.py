@@ -19,7 +19,7 @@ from harness.program import Program
 from harness.stateful.programs import programs
 from harness.verdict import Outcome
 
-__all__ = ["ExploredFailure", "describe_explored", "find_explored"]
+__all__ = ["ExploredFailure", "columns", "describe_explored", "find_explored"]
 
 EXPLORED_KINDS = (Kind.TRY_WRITE, Kind.TRY_READ, Kind.PEEK, Kind.SKIP_FORCE)
 _SECONDS = 10.0  # of one exploration, never reached: the number of executions is the bound that counts
@@ -81,7 +81,7 @@ def describe_explored(failure: ExploredFailure) -> str:
         f"{exploration.verdict.rule}: {fact}",
         "",
         f"program: capacity {program.capacity} bytes",
-        *_columns(program),
+        *columns(program),
         "",
         "interleaving:",
         replay(program, exploration.schedule, mutant=failure.mutant).rstrip(),
@@ -91,8 +91,9 @@ def describe_explored(failure: ExploredFailure) -> str:
     return "\n".join(lines)
 
 
-def _columns(program: Program) -> list[str]:
-    columns = []
+def columns(program: Program) -> list[str]:
+    """The calls of a program as lines, a column per worker."""
+    cells = []
     for worker, script in enumerate(program.workers):
         column = [f"worker {worker_name(worker)}"]
         for row in script:
@@ -101,9 +102,9 @@ def _columns(program: Program) -> list[str]:
                 f" {message_writer(value)}:{message_number(value)}, {int(row['size'])} bytes" if kind.writes else ""
             )
             column.append(f"{kind.name.lower()}{message}")
-        columns.append(column)
-    widths = [max(map(len, column)) for column in columns]
+        cells.append(column)
+    widths = [max(map(len, column)) for column in cells]
     return [
         " | ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in zip_longest(*columns, fillvalue="")
+        for row in zip_longest(*cells, fillvalue="")
     ]

@@ -1,0 +1,147 @@
+"""The simulated core with Hypothesis as its scheduler: clean as it is, and planted bugs found and shrunk."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.database import InMemoryExampleDatabase
+
+from harness.explore import replay
+from harness.operation import Kind
+from harness.stateful import interleaving
+from harness.stateful.interleaving import (
+    STEP_COUNT,
+    Found,
+    NotAsGuaranteed,
+    Setting,
+    describe_interleaving,
+    find_interleaving,
+    interleaving_machine,
+    run_interleavings,
+)
+
+SETTINGS = {
+    "plain": Setting(),
+    "a kill": Setting(most_kills=1),
+    "two kills": Setting(workers=4, most_kills=2),
+    "interleaved": Setting(model="sc"),
+    "two workers": Setting(workers=2, most_calls=8),
+}
+
+
+def chosen(examples: int | None = None) -> settings:
+    """Of the profile, in number of examples or as given."""
+    return settings(
+        max_examples=settings.default.max_examples if examples is None else examples,
+        stateful_step_count=STEP_COUNT,
+        report_multiple_bugs=False,
+        phases=[Phase.reuse, Phase.generate, Phase.shrink],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_core_is_right_in_every_interleaving_that_is_drawn(name: str) -> None:
+    examples = settings.default.max_examples
+    assert run_interleavings(interleaving_machine(SETTINGS[name]), chosen()) >= examples
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_core_is_right_for_longer(name: str) -> None:
+    setting = replace(SETTINGS[name], most_calls=12)
+    assert run_interleavings(interleaving_machine(setting), chosen(5_000)) >= 5_000
+
+
+# mutant: kills allowed; examples to draw; and of what is found, at most: workers, calls, context switches, stale reads
+NEEDED = {
+    "early-publish": (0, 2_000, 2, 2, 2, 0),
+    "no-recovery": (1, 2_000, 2, 2, 3, 0),
+}
+
+
+def found_in(mutant: str) -> Found:
+    kills, examples, *_ = NEEDED[mutant]
+    found = find_interleaving(Setting(mutant=mutant, most_kills=kills), max_examples=examples)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("mutant", NEEDED)
+def test_a_planted_bug_is_found_and_shrunk_to_what_it_needs(mutant: str) -> None:
+    found = found_in(mutant)
+    _, _, workers, calls, switches, stale = NEEDED[mutant]
+    assert sum(len(script) > 0 for script in found.program.workers) <= workers
+    assert (found.calls, found.switches, found.stale) <= (calls, switches, stale)
+    assert found.switches <= switches
+    assert found.stale <= stale
+    again = replay(
+        found.program,
+        found.schedule,
+        mutant=mutant,
+        kills=found.kills,
+        reckoned=found.setting.most_kills,
+    )
+    assert again.splitlines()[-1].startswith(found.fault)
+
+
+def test_a_failure_is_found_again_in_the_example_database() -> None:
+    machine = interleaving_machine(Setting(mutant="no-terminator"))
+    remembering = settings(chosen(500), database=InMemoryExampleDatabase(), derandomize=False)
+    with pytest.raises(NotAsGuaranteed) as first:
+        run_interleavings(machine, remembering)
+    drawn = machine.executed
+    with pytest.raises(NotAsGuaranteed) as second:
+        run_interleavings(machine, settings(remembering, phases=[Phase.reuse]))
+    assert str(second.value) == str(first.value)
+    assert machine.executed - drawn < drawn
+
+
+def test_an_interleaving_that_does_not_end_is_cut_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interleaving, "MOST_STEPS", 20)
+    found = find_interleaving(Setting(kinds=(Kind.TRY_READ,)), max_examples=200)
+    assert found is not None
+    assert found.fault == "unbounded"
+    assert "more than 20 steps" in found.what
+
+
+def test_with_kills_nobody_waits_for_messages() -> None:
+    assert Kind.READ not in interleaving_machine(Setting(most_kills=1)).setting.kinds
+    assert Kind.READ in interleaving_machine().setting.kinds
+
+
+def test_a_reader_that_waits_for_what_nobody_wrote_is_given_a_message() -> None:
+    """It may wait: that is no failure. And it does wake up, which is what is tested."""
+    run = interleaving.Interleaving(Setting(workers=1), 48)
+    run.start(0, Kind.READ)
+    run.go(0)
+    assert run.enabled() == []
+    assert run.end() is None
+    silent = interleaving.Interleaving(Setting(workers=1, mutant="silent-writer"), 48)
+    silent.start(0, Kind.READ)
+    silent.go(0)
+    failure = silent.end()
+    assert failure is not None
+    assert failure.fault == "stuck"
+    found = silent.found(failure)
+    assert [len(script) for script in found.program.workers] == [1, 1]
+    assert "try_write" in describe_interleaving(found)
+
+
+def test_what_is_printed_has_the_order_of_all_failures() -> None:
+    """The fact, the program, the interleaving, the replay line; then what Hypothesis says of its own."""
+    machine = interleaving_machine(Setting(mutant="dropped-message"))
+    with pytest.raises(NotAsGuaranteed) as raised:
+        run_interleavings(machine, settings(chosen(200), print_blob=True, database=None))
+    text = str(raised.value)
+    places = [
+        text.index(part) for part in ("history: no order", "program: capacity", "interleaving:", "replay: replay(")
+    ]
+    assert places == sorted(places)
+    assert places[0] == 0
+    notes = "\n".join(raised.value.__notes__)
+    assert re.search(r"state\.(start|perform)_an_operation\(kind=<Kind.TRY_WRITE: 1>, worker=0\)", notes)
+    assert "@reproduce_failure" in notes
