@@ -259,7 +259,7 @@ def _bar(call: TimelineCall, axis: _Axis, y: int, name: str, mark: str, style: i
     end = begin + 0.4 if call.returned is None else axis.place(call.returned)
     classes = f"c k{style}{'' if call.outcome == 'ok' else ' x'}"
     hatch = f' style="fill:url(#{anchor}-hatch)"' if mark else ""
-    rows = f' data-rows="{call.rows[0]}-{call.rows[-1]}"' if len(call.rows) > 1 else ""
+    rows = f' data-rows="{_ranges(call.rows)}"' if len(call.rows) > 1 else ""
     parts = [
         f'<rect id="{html.escape(name)}" class="{classes}{" w" if mark else ""}" x="{begin:.3f}%" y="{y}" '
         f'width="{max(end - begin, 0.01):.3f}%" height="{_BAR}"{hatch}{rows}/>'
@@ -277,7 +277,7 @@ def _bar(call: TimelineCall, axis: _Axis, y: int, name: str, mark: str, style: i
 def _row(call: TimelineCall, timeline: Timeline, mark: str, begin: int) -> Row:
     took = "never returned" if call.returned is None else _time(call.returned - call.invoked, timeline.clock)
     return Row(
-        operation=str(call.rows[0]) if len(call.rows) == 1 else f"{call.rows[0]}-{call.rows[-1]}",
+        operation=_ranges(call.rows),
         worker=call.worker,
         kind=call.kind,
         told=call.told,
@@ -287,6 +287,13 @@ def _row(call: TimelineCall, timeline: Timeline, mark: str, begin: int) -> Row:
         mark=mark,
         printed=call.near <= _PRINTED_AROUND,
     )
+
+
+def _ranges(rows: Sequence[int]) -> str:
+    """``8 10-12``."""
+    begins = [row for number, row in enumerate(rows) if not number or rows[number - 1] != row - 1]
+    ends = [row for number, row in enumerate(rows, 1) if number == len(rows) or rows[number] != row + 1]
+    return " ".join(str(low) if low == high else f"{low}-{high}" for low, high in zip(begins, ends, strict=True))
 
 
 def _time(duration: int, clock: str) -> str:

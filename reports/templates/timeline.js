@@ -78,10 +78,12 @@ for (const figure of document.querySelectorAll("figure.timeline")) {
     const first = document.querySelector("figure.timeline");
     const row = Number(asked.get("op") ?? NaN);
     if (figure !== (asked.get("in") ? document.getElementById(asked.get("in")) : first) || Number.isNaN(row)) return;
-    const found = bars.findIndex((bar) => {
-      const [low, high] = (bar.dataset.rows ?? new URLSearchParams(bar.id).get("op")).split("-").map(Number);
+    const inside = (range) => {
+      const [low, high] = range.split("-").map(Number);
       return low <= row && row <= (high ?? low);
-    });
+    };
+    const found = bars.findIndex((bar) =>
+      (bar.dataset.rows ?? new URLSearchParams(bar.id).get("op")).split(" ").some(inside));
     if (found < 0) return;
     figure.scrollIntoView({ block: "nearest" });
     if (zoom < 8 && bars.length > 100) resize(8 / zoom);

@@ -43,9 +43,14 @@ def find() -> str | None:
 
 
 def visit(
-    page: Path, screenshot: Path | None = None, *, dark: bool = False, size: tuple[int, int] = (1280, 900)
+    page: Path,
+    screenshot: Path | None = None,
+    *,
+    dark: bool = False,
+    size: tuple[int, int] = (1280, 900),
+    fragment: str = "",
 ) -> Visit:
-    """Load the page; `screenshot`: where to write a PNG."""
+    """Load the page, at a fragment of it; `screenshot`: where to write a PNG, or, for a name in .pdf, its print."""
     browser = find()
     if browser is None:
         raise FileNotFoundError(f"no Chromium here; looked for {', '.join(NAMES)}")
@@ -59,9 +64,11 @@ def visit(
             f"--blink-settings=preferredColorScheme={0 if dark else 1}", f"--log-net-log={log}",
             f"--user-data-dir={folder}/profile", "--virtual-time-budget=2000",
         ]  # fmt: skip
-        action = ["--dump-dom"] if screenshot is None else [f"--screenshot={screenshot}"]
+        paper = screenshot is not None and screenshot.suffix == ".pdf"
+        made = f"--{'print-to-pdf' if paper else 'screenshot'}={screenshot}"
+        action = ["--dump-dom"] if screenshot is None else [made]
         done = subprocess.run(
-            [*common, *action, page.resolve().as_uri()],
+            [*common, *action, page.resolve().as_uri() + fragment],
             capture_output=True, text=True, timeout=DEADLINE_S, check=True, env={**os.environ, "HOME": folder},
         )  # fmt: skip
         console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
