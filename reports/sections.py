@@ -60,10 +60,21 @@ def _explored(records: Sequence[RunRecord]) -> Section:
                 _count(details.get("distinct")),
                 "exhausted" if details.get("exhausted") else "sampled or bounded",
                 _pairs(details.get("bounds", {})),
+                _counterexample(details.get("schedule", {})),
                 record.outcome.value,
             ]
         )
-    columns = ("program", "driver", "memory model", "executions", "distinct", "coverage", "bounds", "verdict")
+    columns = (
+        "program",
+        "driver",
+        "memory model",
+        "executions",
+        "distinct",
+        "coverage",
+        "bounds",
+        "counterexample",
+        "verdict",
+    )
     table = Table("Executions explored", columns, rows, frozenset({"executions", "distinct"}))
     text = "Every step of the same core, chosen by the explorer. What was not exhausted says nothing of the rest."
     return Section("explored", "Exploration", text, [table])
@@ -81,22 +92,38 @@ def _checked(records: Sequence[RunRecord]) -> Section:
 
 def _detection(records: Sequence[RunRecord]) -> Section:
     planted = [entry for record in records for entry in record.details.get("mutants", ())]
-    killed = sum(bool(entry.get("killed")) for entry in planted)
+    tiers: dict[str, list[bool]] = {}
+    for entry in planted:
+        tiers.setdefault(str(entry.get("tier", "")), []).append(bool(entry.get("killed")))
+    totals = [[tier, f"{sum(killed)}/{len(killed)}"] for tier, killed in tiers.items()]
     rows = [
         [
             str(entry.get("name", "")),
             str(entry.get("tier", "")),
             "✔ found" if entry.get("killed") else "✘ missed",
             str(entry.get("rule", "")),
-            "" if entry.get("seconds") is None else f"{entry['seconds']:.3g} s",
+            "" if entry.get("seconds") is None else f"{entry['seconds']:.2g} s",
             _count(entry.get("steps")),
+            str(entry.get("schedule", "")),
         ]
         for entry in planted
     ]
-    columns = ("planted bug", "tier", "result", "by rule", "time", "steps of the counterexample")
-    table = Table("Planted bugs", columns, rows, frozenset({"time", "steps of the counterexample"}))
+    columns = (
+        "planted bug",
+        "tier",
+        "result",
+        "by rule",
+        "time",
+        "steps of the counterexample",
+        "what one has to follow",
+    )
+    tables = [
+        Table("Found, by tier", ("tier", "found"), totals, frozenset({"found"})),
+        Table("Planted bugs", columns, rows, frozenset({"time", "steps of the counterexample"})),
+    ]
+    killed = sum(bool(entry.get("killed")) for entry in planted)
     text = f"{killed} of {len(planted)} planted bugs were found. A check that cannot fail proves nothing."
-    return Section("detection", "Detection power", text, [table])
+    return Section("detection", "Detection power", text, tables)
 
 
 def _gate(records: Sequence[RunRecord]) -> Section:
@@ -182,6 +209,12 @@ def _count(value: Any) -> str:
 
 def _pairs(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _counterexample(cost: dict[str, Any]) -> str:
+    """What a person has to follow in the schedule that failed; empty where none did."""
+    names = ("stale", "switches", "kills", "steps")
+    return ", ".join(f"{name} {cost[name]}" for name in names if name in cost)
 
 
 def _change(estimate: dict[str, float]) -> str:

@@ -191,9 +191,11 @@ def _run(
     command_line = shlex.join(["channel-harness", *sys.argv[1:]])
     results = []
     self_tests: dict[tuple[str, str], Any] = {}
+    # with a planted bug in place of the core, the run is about that bug
+    looks = bool(explored) and options["mutant"] is None
     with (
         open_engine(options["engine"], options["jobs"]) as engine,
-        Talk(len(cells) + len(explored) * len(DRIVERS)) as talk,
+        Talk(len(cells) + len(explored) * len(DRIVERS) + looks) as talk,
     ):
         for scenario, parameters, executor, mode in cells:
             cell = Cell(executor, mode, options["mutant"])
@@ -218,7 +220,10 @@ def _run(
             results.append(result)
             if options["history"] is not None:
                 _write_history(result, options["history"], several=len(cells) > 1)
-        return _with_sample(results) + _explore(explored, options, command_line, talk)
+        records = _with_sample(results) + _explore(explored, options, command_line, talk)
+        if looks:
+            records.append(_detect(self_tests, command_line, talk))
+        return records
 
 
 def _explore(scenarios: list[Scenario], options: dict[str, Any], command_line: str, talk: Talk) -> list[RunRecord]:
@@ -234,6 +239,16 @@ def _explore(scenarios: list[Scenario], options: dict[str, Any], command_line: s
         talk.end(label, record.outcome, f"{counted}, {record.details['distinct']:,} histories; {record.reason}")
         records.append(record)
     return records
+
+
+def _detect(self_tests: dict[tuple[str, str], Any], command_line: str, talk: Talk) -> RunRecord:
+    from harness.explore.detection import detection_record
+
+    label = f"{'planted bugs':12} explored  {'':10}"
+    talk.begin(label)
+    record = detection_record(self_tests, command=command_line, progress=talk.say)
+    talk.end(label, record.outcome, record.reason)
+    return record
 
 
 def _with_sample(results: list[StressResult]) -> list[RunRecord]:
@@ -310,7 +325,8 @@ def _finish(records: list[RunRecord], options: dict[str, Any]) -> int:
                 err=True,
             )
             click.echo(f"  {failure.sentence}", err=True)
-            for line in failure.operations:
+            # an interleaving is long: the command shows it, and so does the report
+            for line in failure.operations if failure.interleaving is None else ():
                 click.echo(f"    {line}", err=True)
             click.echo(f"  again: {failure.command}   (reproduced {failure.reproduced})", err=True)
     return outcome.exit_code
