@@ -300,6 +300,7 @@ def _finish(records: list[RunRecord], options: dict[str, Any]) -> int:
     """Write what was asked for, say what it comes to, and return the exit code."""
     from harness.verdict import Outcome
     from reports import announce, overall, write_json, write_junit, write_report
+    from reports.results import label
 
     if options["report"] is not None:
         records = _beside_earlier(records, options["report"] / HISTORY)
@@ -320,10 +321,7 @@ def _finish(records: list[RunRecord], options: dict[str, Any]) -> int:
     )
     for record in records if outcome is not Outcome.PASS else ():
         for failure in record.failures:
-            click.echo(
-                f"\n{record.scenario} on {record.executor} ({record.mode}): {failure.property} [{failure.rule}]",
-                err=True,
-            )
+            click.echo(f"\n{label(record)}: {failure.property} [{failure.rule}]", err=True)
             click.echo(f"  {failure.sentence}", err=True)
             # an interleaving is long: the command shows it, and so does the report
             for line in failure.operations if failure.interleaving is None else ():
