@@ -49,11 +49,18 @@ def connect(address: str, jobs: int | None = None) -> Iterator[Engine]:
         threads = sum(client.nthreads().values())
         if not threads:
             raise EngineUnreachable(f"the cluster at {address} has no workers; start some: dask worker HOST:PORT")
+
+        def lost() -> str:
+            if client.status in ("running", "connecting"):
+                return ""
+            return f"the scheduler of the cluster at {address} is gone"
+
         engine = Engine(
             address,
             jobs or threads,
             lambda: client.get_executor(pure=False),
             died=(distributed.scheduler.KilledWorker,),
+            lost=lost,
         )
 
         def on_event(event: tuple[float, Any]) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -29,6 +30,8 @@ TRIES = 3
 """A part whose process dies so often is not tried again: it is what kills them."""
 PATIENCE_S = 300.0
 """How long an engine may give no answer at all."""
+LOOK_S = 0.5
+"""How often it is asked whether it still can."""
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -62,14 +65,17 @@ class Engine:
         *,
         renewable: bool = False,
         died: tuple[type[Exception], ...] = (),
+        lost: Callable[[], str] = lambda: "",
     ) -> None:
         """`executor` makes the one to use, when it is first needed; None: do everything here.
 
-        `renewable`: after a death, another can be made. `died`: what else than BrokenExecutor means a death.
+        `renewable`: after a death, another can be made. `died`: what else than BrokenExecutor means a death. `lost`:
+        why the engine will never answer again, or "".
         """
         self.name, self.jobs = name, jobs
         self.parts = self.resubmitted = 0
         self.died: tuple[type[BaseException], ...] = (BrokenExecutor, CancelledError, *died)
+        self.lost = lost
         self._make, self._renewable = executor, renewable
         self._executor: Executor | None = None
 
@@ -83,6 +89,8 @@ class Engine:
             here: Future[R] = Future()
             here.set_result(work(part))
             return here
+        if reason := self.lost():
+            raise EngineLost(reason)
         if self._executor is None:
             self._executor = self._make()
         try:
@@ -170,9 +178,7 @@ def deal(
                 flying[engine.submit(work, part)] = part, tries
             if not flying:
                 return
-            done, _ = wait(flying, timeout=patience, return_when=FIRST_COMPLETED)
-            if not done:
-                raise EngineLost(f"the engine {engine.name} has not answered for {patience:.0f} s")
+            done = _first_done(engine, flying, patience)
             for future in done:
                 part, tries = flying.pop(future)
                 try:
@@ -188,6 +194,19 @@ def deal(
     finally:
         for future in flying:
             future.cancel()
+
+
+def _first_done(engine: Engine, flying: Iterable[Future[R]], patience: float) -> set[Future[R]]:
+    begin = time.monotonic()
+    while True:
+        waited = time.monotonic() - begin
+        done, _ = wait(flying, timeout=min(LOOK_S, max(0.0, patience - waited)), return_when=FIRST_COMPLETED)
+        if done:
+            return done
+        if reason := engine.lost():
+            raise EngineLost(reason)
+        if waited >= patience:
+            raise EngineLost(f"the engine {engine.name} has not answered for {patience:.0f} s")
 
 
 def _processors() -> int:

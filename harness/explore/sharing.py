@@ -23,6 +23,8 @@ BATCH = 16
 """New pieces in one part."""
 WINDOW = 64
 """Of what is left, in one part: going on with the last keeps the list short, as depth first search does its stack."""
+GRACE_S = 30.0
+"""After the deadline, for an engine that is slow to answer."""
 ENDLESS = 2**63
 
 
@@ -135,7 +137,7 @@ def collect(
         executions -= collected.executions + collected.cut
     shares = Shares(pieces, executions, deadline, alone=engine.is_here)
     try:
-        for part, seen in _explored(engine, task, shares):
+        for part, seen in _explored(engine, task, shares, deadline):
             shares.take_back(part, seen)
             for each in seen:
                 collected.add(each)
@@ -149,10 +151,11 @@ def collect(
     return collected
 
 
-def _explored(engine: Engine, task: Task, shares: Shares) -> Iterator[tuple[Part, list[Seen]]]:
+def _explored(engine: Engine, task: Task, shares: Shares, deadline: float) -> Iterator[tuple[Part, list[Seen]]]:
     if not engine.is_here:
         first = shares.first()
         if first is not None:
             engine.parts += 1
             yield first, explore_part(task, first)
-    yield from deal(engine, partial(explore_part, task), shares.next_part)
+    patience = max(0.0, deadline - time.monotonic()) + GRACE_S
+    yield from deal(engine, partial(explore_part, task), shares.next_part, patience)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -293,16 +294,15 @@ def test_an_engine_that_there_is_not_is_refused(name: str, jobs: int | None, mes
 # --- a cluster -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """The address of a cluster of two worker processes."""
-    pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+@contextmanager
+def running_cluster(workers: int) -> Iterator[tuple[str, int]]:
+    """The address of a cluster of so many worker processes, and the process of its scheduler."""
+    distributed = pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    host, port = address.split(":")
-    commands = [["dask_scheduler", "--host", host, "--port", port, "--no-dashboard", "--no-jupyter"]]
-    commands += [["dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]] * 2
+        port = free.getsockname()[1]
+    commands = [["dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-jupyter"]]
+    commands += [["dask_worker", f"127.0.0.1:{port}", "--nthreads", "1", "--no-nanny", "--no-dashboard"]] * workers
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.{command}", *options],
@@ -312,15 +312,19 @@ def cluster() -> Iterator[str]:
         for command, *options in commands
     ]
     try:
-        import distributed
-
-        with distributed.Client(f"tcp://{address}", timeout=60, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=60)
-        yield f"dask://{address}"
+        with distributed.Client(f"tcp://127.0.0.1:{port}", timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(workers, timeout=60)
+        yield f"dask://127.0.0.1:{port}", processes[0].pid
     finally:
         for process in reversed(processes):
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    with running_cluster(2) as (address, _):
+        yield address
 
 
 def test_a_cluster_explores_exactly_what_one_process_does(cluster: str) -> None:
@@ -345,6 +349,15 @@ def test_a_worker_of_a_cluster_that_is_killed_loses_nothing(cluster: str, tmp_pa
 def test_a_part_that_kills_the_workers_of_a_cluster_one_after_another_is_given_up(cluster: str) -> None:
     with open_engine(cluster, 1) as engine, pytest.raises(EngineLost, match=r"died|has not answered"):
         list(deal(engine, die_at_seven, numbers(8), patience=3.0))
+
+
+def test_a_cluster_whose_scheduler_dies_makes_the_verdict_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness.cluster, "CONNECT_S", 2.0)
+    monkeypatch.setattr(Shares, "first", lambda self: os.kill(scheduler, signal.SIGKILL))
+    with running_cluster(1) as (address, scheduler):
+        seen = examine(SMALL["mwmr"], engine=address)
+    assert seen.verdict.outcome is Outcome.INCONCLUSIVE
+    assert f"not exhausted, since the scheduler of the cluster at {address} is gone" in seen.verdict.reason
 
 
 def test_an_address_where_nobody_answers_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
