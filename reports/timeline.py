@@ -221,7 +221,8 @@ def _grid(axis: _Axis, clock: str, height: int, lanes: int) -> list[str]:
         place = 1.0 + 98.0 * tick / finest
         words = _time(round(axis.time(place)) - axis.begin, clock)
         parts.append(f'<text x="{place:.2f}%" y="12" class="t{level}">{words}</text>')
-        parts.append(f'<line x1="{place:.2f}%" x2="{place:.2f}%" y1="16" y2="{height}" class="g t{level}"/>')
+        if level == 0:
+            parts.append(f'<line x1="{place:.2f}%" x2="{place:.2f}%" y1="16" y2="{height}" class="g"/>')
     lengths = {number: axis.times[number + 1] - axis.times[number] for number in axis.gaps}
     said: list[float] = []
     for number, length in sorted(lengths.items(), key=lambda item: -item[1]):
@@ -230,7 +231,9 @@ def _grid(axis: _Axis, clock: str, height: int, lanes: int) -> list[str]:
         middle = (low + high) / 2
         if len(said) < _MOST_GAP_LABELS and all(abs(middle - other) > _LABEL_WIDTH for other in said):
             said.append(middle)
-            parts.append(f'<text x="{middle:.2f}%" y="27" class="cut">//{_time(length, clock)}//</text>')
+            anchor = "start" if middle < _LABEL_WIDTH / 2 else "end" if middle > 100 - _LABEL_WIDTH / 2 else "middle"
+            words = f"//{_time(length, clock)}//"
+            parts.append(f'<text x="{middle:.2f}%" y="27" class="cut" text-anchor="{anchor}">{words}</text>')
     return parts
 
 

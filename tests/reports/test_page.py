@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.record import Failure, RunRecord
-from harness.verdict import Verdict
+from harness.record import Failure, RunRecord, Timeline, TimelineCall
+from harness.verdict import Outcome, Verdict
 from reports import write_report
 from reports.page import MOST_BYTES, render
 from tests.reports.records import failed, record
@@ -118,3 +118,21 @@ def test_the_explored_column_says_how_far_it_went() -> None:
     assert f'id="{cell[1]}"' in html
     assert all(words in cell[2] for words in ("crash", "559 executions", ">exhausted<", "rc11", "≤ 1 kills"))
     assert ">not exhausted<" in render([replace(base, details={**details, "exhausted": False})])
+
+
+def test_the_whole_matrix_with_many_workers_and_failures(tmp_path: Path) -> None:
+    """16x16 workers in every cell, half of them failed, each with a timeline of a huge history."""
+    calls = tuple(
+        TimelineCall((row,), str(row % 32), "try_write", f"message {row % 32}:{row} -> OK id {row * 32}", "ok",
+                     10 * row, 10 * row + 300, abs(row - 2_500), row + 1, 10 * row + 5)
+        for row in range(5_000)
+    )  # fmt: skip
+    timeline = Timeline(calls, 10**7, "nearest", "ns", (2_500, 2_501), "It sticks.", 2_501)
+    failure = Failure("fifo", "ORDER", "s", ("#2500 x", "#2501 y"), "again", "5/5", timeline=timeline)
+    workers = tuple({"worker": n, "role": "writer", "operations": 9, "first_ns": 0, "last_ns": 9} for n in range(32))
+    made = []
+    for number, base in enumerate(record(s, e, m) for s in "abcd" for e in ("threads", "processes") for m in "xy"):
+        assert base.metrics is not None
+        large = replace(base, metrics=replace(base.metrics, workers=workers))
+        made.append(replace(large, failures=(failure,), outcome=Outcome.FAIL) if number % 2 else large)
+    assert write_report(made, tmp_path).stat().st_size <= 2_000_000

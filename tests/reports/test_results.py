@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from referencing import Registry, Resource
 
 import reports
-from harness.record import RunRecord
-from harness.verdict import Outcome
+from harness.record import Failure, Interleaving, RunRecord, Step, Timeline, TimelineCall
+from harness.verdict import Outcome, Verdict, Witness
 from reports import github
 from reports.command import command
 from reports.results import load_records
@@ -119,3 +119,19 @@ def test_the_command_names_the_file_that_it_cannot_read(tmp_path: Path, content:
     assert result.exit_code == 2
     assert "odd.json" in result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_pictures_meet_the_schema_and_come_back(tmp_path: Path, validator: jsonschema.Draft202012Validator) -> None:
+    calls = (
+        TimelineCall((4, 5), "a", "write_many", "x", "ok", 0, 9, 0, 1, 3),
+        TimelineCall((6,), "b", "read", "y", "pending", 2, None, 1),
+    )
+    timeline = Timeline(calls, 9, "nearest", "order", (4,), "It sticks.", 6)
+    steps = (Step(0, "head -> 1 acq", 2, "", "channel/core/channel.hpp", 9, "load()"), Step(-1, "", note="deadlock: x"))
+    failure = Failure("fifo", "ORDER", "s", timeline=timeline, interleaving=Interleaving(1, steps))
+    verdict = Verdict.failed("linearizable", "STUCK", Witness("s", (4, 6), (4,)))
+    pictured = replace(record(), failures=(failure,), sample=timeline, verdicts=(verdict,), outcome=Outcome.FAIL)
+    reports.write_json([pictured], tmp_path / "results.json")
+    validator.validate(json.loads((tmp_path / "results.json").read_text("utf-8")))
+    assert load_records(tmp_path / "results.json")[0].failures == (failure,)
+    assert load_records(tmp_path / "results.json")[0].sample == timeline
