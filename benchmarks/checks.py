@@ -53,12 +53,15 @@ def queue_history(operations: int, looks: bool, full: bool) -> History:
         peeks["invoked"], peeks["returned"] = written[::5] + 100 + 180, written[::5] + 100 + 200
         rows = np.concatenate([rows, peeks])
     if full:
+        # three are inside for 20 ns from each write on: in the middle of that is the refusal's instant
         refused = rows[:count:10].copy()
         refused["kind"], refused["status"] = Kind.TRY_WRITE, Status.FULL
         refused["value"] += count
+        refused["invoked"] = written[::10] + 210 - generator.integers(0, 150, len(refused))
+        refused["returned"] = written[::10] + 210 + generator.integers(0, 150, len(refused))
         rows = np.concatenate([rows, refused])
     rows = rows[np.argsort(rows["invoked"], kind="stable")]
-    return History(rows, capacity=16 * 6 if full else None)
+    return History(rows, capacity=16 * 3 if full else None)
 
 
 def cost(history: History) -> tuple[float, Outcome]:

@@ -137,20 +137,44 @@ def _open_at(operations: QueueOperations, stuck: int) -> tuple[int, ...]:
 
 
 def _rank(model: Model, first_seen: Ints, last_seen: Ints) -> Small:
-    """A guess at the order in which the values went in: it keeps to all that is forced, and to the ids where it can.
+    """A guess at the order in which the values went in: by entry id, or about the middle of the times that are left.
 
-    u before v is forced if u was in before v's write began, or was seen at the head before v last was. So v comes
-    after the latest begin of a write, and after the latest begin of a removal, of those that it must follow.
+    u before v is forced if u was in before v's write began, or was seen at the head before v last was. What comes
+    after others neither goes in nor comes out before the latest begin of theirs; what comes before others, not after
+    their earliest end. So the middles keep to all that is forced.
     """
-    by_seen = np.argsort(first_seen, kind="stable")
-    latest_write = np.append(np.iinfo(np.int64).min, np.maximum.accumulate(model.write_inv[by_seen]))
-    earliest = np.maximum(model.write_inv, latest_write[np.searchsorted(first_seen[by_seen], last_seen, side="left")])
     ids = model.history.operations["id"][np.maximum(model.write_row, 0)]
-    known = (model.write_row != NOT) & (ids != NO_ID)
-    order = np.argsort(ids, kind="stable") if known.all() else np.lexsort((first_seen, last_seen, earliest))
+    if ((model.write_row != NOT) & (ids != NO_ID)).all():
+        order = np.argsort(ids, kind="stable")
+    else:
+        begin, end = model.write_inv, np.minimum(model.write_ret, first_seen)
+        out_begin, out_end = np.maximum(last_seen, begin), first_seen
+        by_seen, by_last = np.argsort(first_seen, kind="stable"), np.argsort(last_seen, kind="stable")
+        by_begin, by_end = np.argsort(begin, kind="stable"), np.argsort(end, kind="stable")
+        earliest = np.maximum(begin, _before_these(first_seen, by_seen, begin, last_seen))
+        latest = np.minimum(end, _after_these(last_seen, by_last, end, first_seen))
+        out_earliest = np.maximum(out_begin, _before_these(end, by_end, out_begin, begin))
+        out_latest = np.minimum(out_end, _after_these(begin, by_begin, out_end, end))
+        stays = out_earliest == NEVER
+        middle = (
+            earliest.astype(np.float64) + latest + np.where(stays, 0.0, out_earliest) + np.where(stays, 0.0, out_latest)
+        )
+        order = np.lexsort((middle, stays))
     rank = np.empty(model.count, np.int32)
     rank[order] = np.arange(model.count, dtype=np.int32)
     return rank
+
+
+def _before_these(end: Ints, by_end: Ints, time: Ints, begin: Ints) -> Ints:
+    """For each value the largest `time` of those whose `end` is before its `begin`."""
+    largest = np.append(np.iinfo(np.int64).min, np.maximum.accumulate(time[by_end]))
+    return largest[np.searchsorted(end[by_end], begin, side="left")]
+
+
+def _after_these(begin: Ints, by_begin: Ints, time: Ints, end: Ints) -> Ints:
+    """For each value the smallest `time` of those whose `begin` is after its `end`."""
+    smallest = np.append(np.minimum.accumulate(time[by_begin][::-1])[::-1], NEVER)
+    return smallest[np.searchsorted(begin[by_begin], end, side="right")]
 
 
 def operations_of(model: Model) -> QueueOperations:

@@ -15,7 +15,6 @@ or removal) of v; M(v): the latest invocation of one, NEVER if v was not removed
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -262,19 +261,18 @@ def _cover(start: Ints, end: Ints, value: Ints, begin: int, until: int) -> list[
 
 def _assertions(model: Model) -> dict[str, int]:
     """One property of one operation is one assertion."""
-    kinds = model.history.operations["kind"]
+    kinds = np.ascontiguousarray(model.history.operations["kind"])
 
-    def by_kind(prefix: str, rows: Ints) -> dict[str, int]:
-        counted = Counter(kinds[rows[rows != NOT]].tolist())
-        return {f"{prefix} {Kind(kind).name.lower()}": count for kind, count in counted.items()}
+    def by_kind(rows: Ints, *names: str) -> dict[str, int]:
+        counts = np.bincount(kinds[rows[rows != NOT]], minlength=len(Kind)).tolist()
+        return {f"{name} {kind.name.lower()}": counts[kind] for name in names for kind in Kind if counts[kind]}
 
-    removal_rows = np.concatenate([model.removal_row, model.extra_removals])
+    removals = np.concatenate([model.removal_row, model.extra_removals])
+    bounded = model.history.capacity is not None
     return {
-        **by_kind("removed once by", removal_rows),
-        **by_kind("came out after it went in, by", removal_rows),
-        **by_kind("in FIFO order, by", removal_rows),
-        **by_kind("true head seen by", model.peeks.row),
-        **by_kind("truly empty for", model.empty.row),
-        **(by_kind("no room for", model.full.row) if model.history.capacity is not None else {}),
-        **(by_kind("room for", model.write_row) if model.history.capacity is not None else {}),
+        **by_kind(removals, "removed once by", "came out after it went in, by", "in FIFO order, by"),
+        **by_kind(model.peeks.row, "true head seen by"),
+        **by_kind(model.empty.row, "truly empty for"),
+        **(by_kind(model.full.row, "no room for") if bounded else {}),
+        **(by_kind(model.write_row, "room for") if bounded else {}),
     }

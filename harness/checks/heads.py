@@ -45,9 +45,13 @@ def heads_of(model: Model) -> Heads:
 
 def _bounded(unrecorded: Ints, value: Ints, inv: Ints, ret: Ints, row: Ints, clipper: Ints) -> Heads:
     first_ret = np.full(len(unrecorded), NEVER, np.int64)
-    np.minimum.at(first_ret, value, ret)
     last_inv = unrecorded.copy()
-    np.maximum.at(last_inv, value, inv)
+    # removals come first, and are of different values
+    removals = np.count_nonzero(unrecorded == ALWAYS)
+    removed = value[:removals]
+    first_ret[removed], last_inv[removed] = ret[:removals], inv[:removals]
+    np.minimum.at(first_ret, value[removals:], ret[removals:])
+    np.maximum.at(last_inv, value[removals:], inv[removals:])
     return Heads(value, inv, ret, row, clipper, unrecorded, first_ret, last_inv)
 
 

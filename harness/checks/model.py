@@ -30,6 +30,8 @@ Bools = npt.NDArray[np.bool_]
 _NUMBER_BITS = 40
 _NUMBER_MASK = (1 << _NUMBER_BITS) - 1
 _MOST_WRITERS = 1 << 16
+_SPARSEST = 16
+"""Places for a value, above which sorting is cheaper than a table."""
 
 _WRITES = [kind.value for kind in Kind if kind.writes]
 _REMOVALS = [kind.value for kind in Kind if kind.removes]
@@ -95,26 +97,47 @@ class Model:
     read_order: tuple[Ints, Ints]
 
 
-def _numbered(values: npt.NDArray[np.uint64]) -> tuple[Ints, int]:
-    """Dense numbers of values, and how many there are.
+def _places(values: npt.NDArray[np.uint64]) -> tuple[Ints, int]:
+    """Small numbers that tell the values apart, and a bound on them.
 
-    Messages of a program are (writer, number) with few gaps: a table does without the sort of np.unique.
+    Messages of a program are (writer, number) with few gaps: they need no sort.
     """
-    writer, number = (
-        (values >> np.uint64(_NUMBER_BITS)).astype(np.int64),
-        (values & np.uint64(_NUMBER_MASK)).astype(np.int64),
-    )
-    if len(values) and writer.max() < _MOST_WRITERS:
-        sizes = np.zeros(int(writer.max()) + 1, np.int64)
-        np.maximum.at(sizes, writer, number + 1)
-        if sizes.sum() <= 4 * len(values) + _MOST_WRITERS:
-            place = (np.cumsum(sizes) - sizes)[writer] + number
-            present = np.zeros(int(sizes.sum()), np.bool_)
-            present[place] = True
-            dense = np.cumsum(present) - 1
-            return dense[place], int(dense[-1]) + 1
+    if len(values):
+        writers = int(values.max() >> np.uint64(_NUMBER_BITS)) + 1
+        if writers <= _MOST_WRITERS:
+            number = (values & np.uint64(_NUMBER_MASK)).view(np.int64)
+            each = int(number.max()) + 1
+            if writers * each <= _SPARSEST * len(values) + _MOST_WRITERS:
+                number += (values >> np.uint64(_NUMBER_BITS)).view(np.int64) * each
+                return number, writers * each
     distinct, inverse = np.unique(values, return_inverse=True)
     return inverse.astype(np.int64), len(distinct)
+
+
+def _numbered(place: Ints, bound: int, written: Ints, others: Ints) -> tuple[Ints, Ints, int]:
+    """Dense numbers of values in the order of their writes, then those that nobody wrote.
+
+    Args:
+        place, bound: as of `_places`, for every row. written: rows of writes, in order of invocation.
+        others: rows of removals and peeks.
+
+    Returns:
+        The number of each row's value; the rows of the first write of each value; how many values there are.
+    """
+    table = np.full(bound, NOT, np.int64)
+    table[place[written][::-1]] = np.arange(len(written) - 1, -1, -1)
+    first = table[place[written]] == np.arange(len(written))
+    if not first.all():
+        written = written[first]
+        table[place[written]] = np.arange(len(written))
+    count = len(written)
+    numbers = table[place]
+    unknown = others[numbers[others] == NOT]
+    if len(unknown):
+        distinct, inverse = np.unique(place[unknown], return_inverse=True)
+        numbers[unknown] = count + inverse
+        count += len(distinct)
+    return numbers, written, count
 
 
 def among(column: npt.NDArray[np.uint8], wanted: list[int]) -> Bools:
@@ -136,8 +159,8 @@ def model_of(history: History) -> Model:
     # fields of a 72-byte record are far apart: columns that are used often are copied together first
     kind, status, message = (np.ascontiguousarray(rows[name]) for name in ("kind", "status", "value"))
     ok, pending = status == Status.OK.value, status == Status.PENDING.value
-    inv, ret = rows["invoked"].astype(np.int64), rows["returned"].astype(np.int64)
-    ret = np.where(pending, NEVER, ret)
+    inv, ret = rows["invoked"].copy(), rows["returned"].copy()
+    ret[pending] = NEVER
 
     writes = among(kind, _WRITES)
     removals = among(kind, _REMOVALS) & ok
@@ -145,25 +168,27 @@ def model_of(history: History) -> Model:
     # a pending write matters only if somebody saw its message
     kept = writes & ok
     maybe = np.flatnonzero(writes & pending)
-    kept[maybe[np.isin(message[maybe], message[removals | peeks])]] = True
-    relevant = kept | removals | peeks
-    number = np.full(len(rows), NOT, np.int64)
-    number[relevant], count = _numbered(message[relevant])
+    if len(maybe):
+        kept[maybe[np.isin(message[maybe], message[removals | peeks])]] = True
 
-    def per_value(mask: Bools) -> tuple[Ints, Ints, Ints, Ints]:
-        """Row, inv and ret of the first operation of each value, and the rows beyond the first."""
+    def in_time(mask: Bools) -> Ints:
+        """Rows, in order of invocation."""
         where = np.flatnonzero(mask)
-        if (np.diff(inv[where]) < 0).any():
-            where = where[np.argsort(inv[where], kind="stable")]
-        first = np.full(count, NOT, np.int64)
-        first[number[where][::-1]] = where[::-1]
-        extra = where[first[number[where]] != where]
-        absent = first == NOT
-        return first, np.where(absent, NEVER, inv[first]), np.where(absent, NEVER, ret[first]), extra
+        begun = inv[where]
+        return where if (begun[1:] >= begun[:-1]).all() else where[np.argsort(begun, kind="stable")]
 
-    write_row, write_inv, write_ret, _ = per_value(kept)
-    removal_row, removal_inv, removal_ret, extra_removals = per_value(removals)
-    size_row = np.where(write_row != NOT, write_row, np.maximum(removal_row, 0))
+    took = in_time(removals)
+    number, written, count = _numbered(*_places(message), in_time(kept), np.append(took, np.flatnonzero(peeks)))
+    nobody = count - len(written)
+    write_row = np.append(written, np.full(nobody, NOT))
+    write_inv, write_ret = (np.append(times[written], np.full(nobody, NEVER)) for times in (inv, ret))
+    removal_row = np.full(count, NOT, np.int64)
+    removal_row[number[took][::-1]] = took[::-1]
+    extra_removals = took[removal_row[number[took]] != took]
+    never = removal_row == NOT
+    removal_inv, removal_ret = inv[removal_row], ret[removal_row]
+    removal_inv[never] = removal_ret[never] = NEVER
+    size_row = np.where(write_row != NOT, write_row, np.maximum(removal_row, 0)) if nobody else write_row
     cost = cost_of(rows["size"][size_row]) if count else np.zeros(0, np.int64)
 
     def observations(mask: Bools, begin: Ints | None = None) -> Observations:
@@ -171,11 +196,15 @@ def model_of(history: History) -> Model:
         start = inv if begin is None else begin
         return Observations(number[where], start[where], ret[where], where, cost_of(rows["size"][where]))
 
-    timeout = rows["timeout"].astype(np.int64)
     timed_out = status == Status.TIMEOUT.value
     # the channel makes a last try at the deadline, so that is when it was empty, or full
-    last_try = np.where(timed_out & (timeout != NO_TIMEOUT), inv + np.maximum(timeout, 0), inv)
-    last_try = np.minimum(last_try, ret)
+    last_try = inv
+    if timed_out.any():
+        last_try = inv.copy()
+        waited = np.flatnonzero(timed_out)
+        timeout = rows["timeout"][waited]
+        last_try[waited] += np.where(timeout != NO_TIMEOUT, np.maximum(timeout, 0), 0)
+        last_try[waited] = np.minimum(last_try[waited], ret[waited])
     asks_head = ~writes
     empties = asks_head & (
         (status == Status.EMPTY.value) | (status == Status.CLOSED.value) | (timed_out & among(kind, _READS))
@@ -184,7 +213,7 @@ def model_of(history: History) -> Model:
 
     skips = np.flatnonzero(pending & (kind == Kind.SKIP.value) & (rows["target"] != NO_ID))
     wanted = rows["target"][skips]
-    holders = np.flatnonzero(relevant & (rows["id"] != NO_ID)) if len(skips) else skips
+    holders = np.flatnonzero((kept | removals | peeks) & (rows["id"] != NO_ID)) if len(skips) else skips
     holders = holders[np.isin(rows["id"][holders], wanted)]
     by_id = dict(zip(rows["id"][holders].tolist(), number[holders].tolist(), strict=True))
     named = np.array([by_id.get(entry, NOT) for entry in wanted.tolist()], np.int64)
@@ -192,8 +221,10 @@ def model_of(history: History) -> Model:
     anonymous = np.sort(np.concatenate([inv[pending & among(kind, _ANONYMOUS)], inv[skips[named == NOT]]]))
     skips, named = skips[named != NOT], named[named != NOT]
 
+    batched = np.flatnonzero(rows["batch"])
+
     def batches(mask: Bools) -> tuple[Ints, Ints]:
-        where = np.flatnonzero(mask & (rows["batch"] > 0))
+        where = batched[mask[batched]]
         group = rows["worker"][where].astype(np.int64) << 32 | rows["batch"][where].astype(np.int64)
         order = np.argsort(group, kind="stable")
         return group[order], number[where[order]]

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from harness.checks.fifo import check_fifo
 from harness.checks.heads import heads_of
-from harness.checks.model import NEVER, NOT, Bools, model_of
+from harness.checks.model import NOT, Bools, model_of
 from harness.history import OPERATION_RECORD, PENDING_RETURN, History, HistoryError, operation_record
 from harness.operation import Kind, Status
 from harness.verdict import Outcome, Verdict
@@ -208,9 +208,9 @@ class OnlineFifo:
         there = np.searchsorted(calls, heads.last_inv, "left") - np.searchsorted(returns, heads.first_ret, "right")
         over &= (heads.first_ret >= heads.last_inv) | (there <= 0)
 
-        settled = rows["returned"] < horizon  # whatever says nothing of a message
+        settled: Bools = rows["returned"] < horizon  # whatever says nothing of a message
         bound = np.concatenate([model.write_row, model.removal_row, model.peeks.row])
         value = np.concatenate([np.arange(model.count), np.arange(model.count), model.peeks.value])
         known = bound != NOT
         settled[bound[known]] = over[value[known]]
-        return settled & (rows["returned"] != NEVER)
+        return settled

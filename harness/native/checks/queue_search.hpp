@@ -77,7 +77,7 @@ public:
 private:
     static constexpr std::size_t kSlots = 256;            // operations that may be open at once
     static constexpr Index kNotYet = -1, kClosed = -2;    // places of operations that are not open
-    static constexpr std::size_t kBetweenCheckpoints = 512;
+    static constexpr std::size_t kBetweenCheckpoints = 128;
     static constexpr std::size_t kWiden = 8;
     static constexpr std::size_t kMostConfigurations = 1 << 14;
     static constexpr std::size_t kMostNodes = 1 << 16;
@@ -344,7 +344,7 @@ private:
     void reach(Configuration& configuration) {
         begin(configuration);
         only_ = width_ == 1;
-        ways_ = only_ ? 1 : width_ == kComplete ? std::size_t(-1) : kMostWays;
+        ways_ = only_ ? 1 : width_ == kComplete ? std::size_t(-1) : std::min(2 * width_, kMostWays);
         if (width_ != kComplete && pursue_all()) {
             explore();
             if (ways_ > 0) {
