@@ -24,7 +24,9 @@ from harness.explore import ExploreError, examine, replay
 from harness.explore.parts import Part, Piece, Task, explore_part
 from harness.explore.programs import CONVICTING, SMALL, WITH_DEAD
 from harness.explore.sharing import Shares
+from harness.stress import EXECUTORS, Cell, stress
 from harness.verdict import Outcome
+from scenarios import SCENARIOS
 
 GOLDEN = {(3, 3): 81_124, (4, 2): 486_136}
 
@@ -334,6 +336,17 @@ def test_a_cluster_explores_exactly_what_one_process_does(cluster: str) -> None:
     assert (seen.verdict.outcome, seen.engine, seen.jobs) == (Outcome.PASS, cluster, 2)
     convicted = examine(CONVICTING["two sleepers"], mutant="bump-seq-relaxed", engine=cluster)
     assert convicted.verdict.rule == "stuck"
+
+
+def test_a_cluster_runs_the_rounds_of_a_stress_campaign(cluster: str) -> None:
+    scenario = SCENARIOS["swsr"]
+    for executor in EXECUTORS:
+        with open_engine(cluster) as engine:
+            record = stress(
+                scenario, scenario.parameters(messages=20_000), Cell(executor), seeds=2, engine=engine
+            ).record
+        assert record.outcome is Outcome.PASS, record
+        assert (record.details["rounds"], record.details["engine"]) == (2, cluster)
 
 
 def test_a_worker_of_a_cluster_that_is_killed_loses_nothing(cluster: str, tmp_path: Path) -> None:
