@@ -73,7 +73,8 @@ class History:
         operations: structured array of OPERATION_RECORD.
         capacity: ring bytes that messages may occupy together (see `cost`), or None if unknown.
         shutdown: (invoked, returned) of the call that ended the stream, or None.
-        info: anything else worth keeping (scenario, executor, seed, ...); JSON types only.
+        info: anything else worth keeping (scenario, executor, seed, ...); JSON types only. ``"messages"``: a list, by
+            value, of the names that another system gave its messages.
     """
 
     operations: npt.NDArray[np.void]

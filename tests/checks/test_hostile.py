@@ -99,6 +99,7 @@ def test_what_means_the_same_is_read_the_same(text: str, tmp_path: Path) -> None
         ('{"history": 1, "info": [1]}\n', 1, "info [1]; expected an object"),
         ('{"history": 1, "spec": 7}\n', 1, "spec 7; expected a string"),
         (PLAIN + OK, 5, "no open call that ok could complete"),
+        (PLAIN.replace('"ok", "f": "write"', '"ok", "batch": 3, "f": "write"'), 2, "batch 3 completes"),
         (PLAIN + INVOKE.replace("0", "5", 1) + "\n" + INVOKE.replace("0", "6", 1), 6, "a call open since line 5"),
         (PLAIN + READ.replace("2", "1", 1), 5, "time runs backwards in process 'r': 1 after 3"),
         (
@@ -338,3 +339,10 @@ def test_edn_that_is_not_understood(
     message = told(capsys, 2, str(tmp_path / "queue.edn"))
     assert f"queue.edn:{line}: " in message, message
     assert words in message
+
+
+def test_messages_keep_their_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = PLAIN.replace('"value": 1', '"value": "left"')
+    (tmp_path / "named.jsonl").write_text(text.replace("left", "right", 2))
+    assert cli.main(["check", str(tmp_path / "named.jsonl")]) == 1
+    assert "line 3: #1 worker 1 read message left -> OK" in capsys.readouterr().out
