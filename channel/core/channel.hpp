@@ -319,7 +319,9 @@ private:
         const u64 spare = design_.plants(Bug::overfull) ? 0 : kEntryAlignment;
         const u64 room = geometry_.capacity() - need - spare;  // what may be used already
         if (tail - memory_.load(at::head_cache, std::memory_order_relaxed) > room) {
-            const Position head = memory_.load(at::head, order(Site::load_head_writer));  // LP of full
+            // LP of full. For the relaxed words of a small payload the two fences would do; the plain copy of a large
+            // one needs this acquire (docs/memory-orders.md).
+            const Position head = memory_.load(at::head, order(Site::load_head_writer));
             memory_.store(at::head_cache, head, std::memory_order_relaxed);
             if (tail - head > geometry_.capacity()) return Status::corrupted;  // head beyond tail, or too far behind
             if (tail - head > room) return Status::full;

@@ -16,6 +16,7 @@
 
 #include "examples/vyukov_queue.hpp"
 #include "harness/native/explorer/atomic.hpp"
+#include "harness/native/explorer/bind_history.hpp"
 #include "harness/native/explorer/bind_minimise.hpp"
 #include "harness/native/explorer/bind_progress.hpp"
 #include "harness/native/explorer/bind_stepper.hpp"
@@ -445,6 +446,7 @@ NB_MODULE(_explorer, module) {
         },
         "subject"_a, "schedule"_a, "model"_a = "rc11", "alone"_a = -1,
         "One execution again: its graph, and its failure if it has one.");
+    bind_history(module);
     bind_minimise(module);
     bind_stepper(module);
 }
