@@ -23,24 +23,41 @@ def narrow(model: Model, heads: Heads) -> tuple[Model, Heads] | Violation:
     first_ret, last_inv, gone = heads.first_ret.copy(), heads.last_inv.copy(), model.removal_ret.copy()
     pairs = [_neighbours(*model.write_order), _neighbours(*model.read_order)]
     before, after = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    batched = np.zeros(model.count, np.bool_)
+    batched[before] = batched[after] = True
+    among = np.flatnonzero(batched)
     for _ in range(2 * len(before) + 2):
-        old = [times.copy() for times in (write_inv, write_ret, first_ret, last_inv, gone)]
-        np.maximum.at(write_inv, after, write_inv[before])
-        np.maximum.at(last_inv, after, last_inv[before])
-        np.minimum.at(write_ret, before, write_ret[after])
-        np.minimum.at(gone, before, first_ret[after])
-        np.minimum.at(first_ret, before, first_ret[after])
-        impossible = np.flatnonzero((write_inv > write_ret) | (last_inv > gone) & (gone != NEVER))
-        if len(impossible):
-            return _batch_violation(model, heads, int(impossible[0]))
-        now = (write_inv, write_ret, first_ret, last_inv, gone)
-        if all((was == is_).all() for was, is_ in zip(old, now, strict=True)):
+        moved = [
+            _not_before(write_inv, after, write_inv[before]),
+            _not_before(last_inv, after, last_inv[before]),
+            _not_after(write_ret, before, write_ret[after]),
+            _not_after(gone, before, first_ret[after]),
+            _not_after(first_ret, before, first_ret[after]),
+        ]
+        impossible = (write_inv[among] > write_ret[among]) | (last_inv[among] > gone[among]) & (gone[among] != NEVER)
+        if impossible.any():
+            return _batch_violation(model, heads, int(among[np.argmax(impossible)]))
+        if not any(moved):
             break
     looped = _on_a_cycle(model, before, after)
     if looped != NOT:
         return _batch_violation(model, heads, looped)
     narrowed = replace(model, write_inv=write_inv, write_ret=write_ret, removal_ret=gone)
     return narrowed, replace(heads, first_ret=first_ret, last_inv=last_inv)
+
+
+def _not_before(times: Ints, value: Ints, bound: Ints) -> bool:
+    """Move the times of values up to their bounds, in place; did any move?"""
+    early = np.flatnonzero(times[value] < bound)
+    np.maximum.at(times, value[early], bound[early])
+    return len(early) > 0
+
+
+def _not_after(times: Ints, value: Ints, bound: Ints) -> bool:
+    """Move the times of values down to their bounds, in place; did any move?"""
+    late = np.flatnonzero(times[value] > bound)
+    np.minimum.at(times, value[late], bound[late])
+    return len(late) > 0
 
 
 def _neighbours(group: Ints, value: Ints) -> tuple[Ints, Ints]:

@@ -76,10 +76,8 @@ def search(model: Model, attempts: tuple[Attempt, ...] = ATTEMPTS) -> Bounded:
         model: of a history in which neither NOWHERE nor REPEAT is violated.
         attempts: in order, until one decides.
     """
-    heads = heads_of(model)
-    first_seen, last_seen = heads.first_ret, heads.last_inv
+    removed, first, last, rank = _values(model)
     operations = operations_of(model)
-    removed, first, last, rank = _values(model, first_seen, last_seen)
     steps = configurations = 0
     engine = ""
     for attempt in attempts:
@@ -112,8 +110,11 @@ def search(model: Model, attempts: tuple[Attempt, ...] = ATTEMPTS) -> Bounded:
     return Bounded(None, engine, steps, configurations)
 
 
-def _values(model: Model, first_seen: Ints, last_seen: Ints) -> tuple[npt.NDArray[np.uint8], Ints, Ints, Small]:
+def _values(model: Model) -> tuple[npt.NDArray[np.uint8], Ints, Ints, Small]:
     """Of each value, those of writes that nobody saw last: was it removed, first seen, last seen or taken, rank."""
+    heads = heads_of(model)
+    first_seen, last_seen = heads.first_ret, heads.last_inv
+    del heads
     removed = model.removal_row != NOT
     anybody = int(model.anonymous[0]) if len(model.anonymous) else NEVER
     last = np.where(removed, last_seen, anybody)
@@ -190,8 +191,9 @@ def operations_of(model: Model) -> QueueOperations:
     value = np.full(len(action), NOT, np.int32)
     size = np.zeros(len(action), np.int64)
     invoked = np.concatenate([rows["invoked"], skipped_from, model.anonymous])
-    returned = np.where(rows["status"] == Status.PENDING.value, NEVER, rows["returned"])
-    returned = np.concatenate([returned, np.full(extra, NEVER)])
+    returned = np.full(len(action), NEVER)
+    returned[: len(rows)] = rows["returned"]
+    returned[: len(rows)][rows["status"] == Status.PENDING.value] = NEVER
     for said, places, numbers in (
         (Action.WRITE, written, np.flatnonzero(model.write_row != NOT)),
         (Action.REMOVE, removed, np.flatnonzero(model.removal_row != NOT)),
@@ -207,7 +209,8 @@ def operations_of(model: Model) -> QueueOperations:
 
     cost = np.concatenate([model.cost, unseen.size])
     chosen = np.flatnonzero(action != _NOTHING)
-    chosen = chosen[np.argsort(invoked[chosen], kind="stable")]
+    if (np.diff(invoked[chosen]) < 0).any():
+        chosen = chosen[np.argsort(invoked[chosen], kind="stable")]
     return QueueOperations(
         action=action[chosen],
         value=value[chosen],
@@ -215,7 +218,7 @@ def operations_of(model: Model) -> QueueOperations:
         invoked=invoked[chosen],
         returned=returned[chosen],
         before=_before(model, chosen),
-        row=np.where(chosen < len(rows), chosen, NOT),
+        row=np.where(chosen < len(rows), chosen, NOT).astype(np.int32),
         cost=cost,
         capacity=int(cost.sum()) if capacity is None else capacity,
     )

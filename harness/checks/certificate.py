@@ -48,7 +48,7 @@ class QueueOperations:
     invoked: Ints
     returned: Ints
     before: Small
-    row: Ints
+    row: Small
     cost: Ints
     capacity: int
 
@@ -71,8 +71,11 @@ def replay(operations: QueueOperations, order: Small) -> str:
         return "it names an operation twice"
     if ((place == NOT) & (operations.returned != NEVER)).any():
         return "an operation that returned is missing"
-    latest_call = np.maximum.accumulate(operations.invoked[order])
-    if (operations.returned[order] < latest_call).any():
+    latest_call = operations.invoked[order]
+    np.maximum.accumulate(latest_call, out=latest_call)
+    too_late = (operations.returned[order] < latest_call).any()
+    del latest_call
+    if too_late:
         return "an operation comes after one that was called only after its return"
     if _out_of_batch(operations, place):
         return "the messages of a batch are out of order"
@@ -99,7 +102,7 @@ def _differs(operations: QueueOperations, order: Small) -> str:
     action, value = operations.action[order], operations.value[order]
     went_in = value[action == Action.WRITE]
     leaves = (action == Action.REMOVE) | (action == Action.TAKE)
-    writes, removals = np.cumsum(action == Action.WRITE), np.cumsum(leaves)
+    writes, removals = (np.cumsum(which, dtype=np.int32) for which in (action == Action.WRITE, leaves))
     if (removals > writes).any():
         return "something is removed from an empty queue"
     total = np.append(0, np.cumsum(operations.cost[went_in]))

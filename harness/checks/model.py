@@ -15,7 +15,7 @@ import numpy.typing as npt
 from harness.history import INTACT, PENDING_RETURN, History
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 
-__all__ = ["ALWAYS", "NEVER", "NOT", "Model", "Observations", "model_of"]
+__all__ = ["ALWAYS", "NEVER", "NOT", "Model", "Observations", "among", "model_of"]
 
 NEVER = int(PENDING_RETURN)
 """A time that does not come."""

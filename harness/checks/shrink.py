@@ -7,13 +7,13 @@ that the whole history fails. Deleting only a read, or a pending removal, would 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.checks.model import Ints
+from harness.checks.model import Ints, among
 from harness.history import History
 from harness.operation import Kind, Status
 
@@ -40,8 +40,7 @@ def shrink(history: History, rows: tuple[int, ...], fails: Callable[[History], b
         return fails(History(operations[part], history.capacity, history.shutdown))
 
     found = np.array(rows)
-    mates = subjects.with_batches(found)
-    for candidate in (subjects.with_values(found), mates, subjects.with_leftovers(mates)):
+    for candidate in subjects.candidates(found):
         if len(candidate) <= _LARGEST and still_fails(candidate):
             break
     else:
@@ -72,24 +71,33 @@ class _Subjects:
     @classmethod
     def of(cls, history: History) -> _Subjects:
         operations = history.operations
-        kind, status = operations["kind"], operations["status"]
-        pending = status == Status.PENDING.value
-        speaks = np.isin(status, [Status.OK.value, Status.MISMATCH.value]) | pending & np.isin(kind, _WRITES)
+        kind, status = np.ascontiguousarray(operations["kind"]), np.ascontiguousarray(operations["status"])
+        speaks = among(status, [Status.OK.value, Status.MISMATCH.value])
         value = operations["value"].copy()
+        pending = np.flatnonzero(status == Status.PENDING.value)
+        speaks[pending] = among(kind[pending], _WRITES)
         # a pending skip speaks of the message whose entry it was asked to remove, where somebody named that
-        skips = np.flatnonzero(pending & (kind == Kind.SKIP.value))
-        named = np.flatnonzero(speaks & np.isin(operations["id"], operations["target"][skips]))
-        by_id = dict(zip(operations["id"][named].tolist(), value[named].tolist(), strict=True))
-        for row in skips.tolist():
-            target = int(operations["target"][row])
-            if target in by_id:
-                value[row], speaks[row] = by_id[target], True
-        return cls(history, value, speaks, np.flatnonzero(pending & np.isin(kind, _REMOVALS) & ~speaks))
+        skips = pending[kind[pending] == Kind.SKIP.value]
+        if len(skips):
+            named = np.flatnonzero(speaks & np.isin(operations["id"], operations["target"][skips]))
+            by_id = dict(zip(operations["id"][named].tolist(), value[named].tolist(), strict=True))
+            for row in skips.tolist():
+                target = int(operations["target"][row])
+                if target in by_id:
+                    value[row], speaks[row] = by_id[target], True
+        return cls(history, value, speaks, pending[among(kind[pending], _REMOVALS) & ~speaks[pending]])
+
+    def candidates(self, rows: Ints) -> Iterator[Ints]:
+        """More and more that may prove by itself what these rows prove together with the rest."""
+        yield self.with_values(rows)
+        mates = self.with_batches(rows)
+        yield mates
+        yield self.with_leftovers(mates)
 
     def with_values(self, rows: Ints) -> Ints:
         """The rows, and every operation on a value that one of them speaks of."""
-        same = np.flatnonzero(self.speaks & np.isin(self.value, self.value[rows[self.speaks[rows]]]))
-        return np.union1d(rows, same)
+        same = np.flatnonzero(np.isin(self.value, self.value[rows[self.speaks[rows]]]))
+        return np.union1d(rows, same[self.speaks[same]])
 
     def with_batches(self, rows: Ints) -> Ints:
         """The same for all messages of the batches that these operations belong to, and of the batches of those."""
