@@ -94,6 +94,9 @@ def _prefix(history: History, until: int) -> tuple[History, Ints]:
     unknown = opened & ~among(operations["kind"], _WRITES)
     operations["value"][unknown] = 0
     operations["id"][opened] = NO_ID
+    # a skip that names no entry may remove anything as long as nobody knows what it answered
+    nameless = opened & (operations["kind"] == Kind.SKIP.value) & (operations["target"] == NO_ID)
+    operations["kind"][nameless] = Kind.SKIP_FORCE.value
     return History(operations, history.capacity, history.shutdown), rows
 
 
