@@ -61,7 +61,7 @@ def test_an_exploration_cut_short_is_inconclusive() -> None:
     assert "not exhausted, and nothing found" in verdict.reason
 
 
-@pytest.mark.parametrize("driver", ["exhaustive", "crash"])
+@pytest.mark.parametrize("driver", ["exhaustive", "crash", "progress"])
 def test_several_jobs_see_together_exactly_what_one_sees(driver: str) -> None:
     program = SMALL["mwsr"] if driver == "exhaustive" else WITH_DEAD["dead writer"]
     one = examine(program, driver=driver)  # type: ignore[arg-type]
