@@ -136,7 +136,7 @@ class History:
         returned = int(row["returned"])
         until = "never" if returned == PENDING_RETURN else f"{returned - start:,}"
         kind = Kind(int(row["kind"])).name.lower()
-        told = f"#{index} worker {int(row['worker'])} {kind} {self.told(index)}"
+        told = f"#{index} worker {self.worker(int(row['worker']))} {kind} {self.told(index)}"
         return f"{told}  [{int(row['invoked']) - start:,} .. {until}] ns"
 
     def told(self, index: int) -> str:
@@ -154,6 +154,11 @@ class History:
         if int(row["id"]) != NO_ID:
             parts.append(f"id {int(row['id'])}")
         return " ".join(parts)
+
+    def worker(self, number: int) -> str:
+        """The name of a worker: the one it had where the history came from, else its number."""
+        names = self.info.get("workers")
+        return str(number if names is None or number >= len(names) else names[number])
 
     def message(self, value: int) -> str:
         """The name of a message: the one it had where the history came from, else writer:number."""

@@ -170,7 +170,7 @@ def _call(
     rank, point = order.get(max(rows, key=lambda row: order.get(row, (0, 0))), (None, None))
     return TimelineCall(
         rows=tuple(rows),
-        worker=str(_worker(history, int(first["worker"]))),
+        worker=history.worker(int(first["worker"])),
         kind=Kind(int(first["kind"])).name.lower(),
         told=told,
         outcome="pending" if pending else "ok" if int(last["status"]) == Status.OK.value else "fail",
@@ -180,11 +180,6 @@ def _call(
         rank=rank,
         point=None if point is None else point - start,
     )
-
-
-def _worker(history: History, number: int) -> str:
-    names = history.info.get("workers")
-    return str(names[number]) if names is not None and number < len(names) else str(number)
 
 
 def _prefix_in_words(stop: Break | None, order: Mapping[int, tuple[int, int]]) -> str:

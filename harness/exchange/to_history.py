@@ -130,6 +130,9 @@ class QueueRows:
         self._sort()
         rows = self._rows
         info = dict(header.get("info") or {})
+        workers = self._name_workers()
+        if workers:
+            info["workers"] = workers
         names = self._name_messages()
         if names:
             info["messages"] = names
@@ -213,11 +216,16 @@ class QueueRows:
         for column in (self._lines, self._costs, self._sized):
             column[:] = column[order]
 
-    def _name_messages(self) -> list[Any]:
-        """Number the workers and, if any is named otherwise than by a small integer, the messages; their names."""
+    def _name_workers(self) -> list[Any]:
+        """Number the workers by their names, where all are small integers; else the names by number."""
         workers = list(self._words.processes)
-        if all(isinstance(name, int) and 0 <= name < _MOST_WORKERS for name in workers):
-            self._rows["worker"] = np.array([*workers, 0], np.uint16)[self._rows["worker"]]
+        if not all(isinstance(name, int) and 0 <= name < _MOST_WORKERS for name in workers):
+            return workers
+        self._rows["worker"] = np.array([*workers, 0], np.uint16)[self._rows["worker"]]
+        return []
+
+    def _name_messages(self) -> list[Any]:
+        """Number the messages, if any is named otherwise than by a small integer; their names."""
         if not (self._rows["value"] >= 2**63).any():
             return []
         distinct, number = np.unique(self._rows["value"], return_inverse=True)

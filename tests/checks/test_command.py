@@ -159,6 +159,14 @@ def test_a_report_shows_where_the_search_sticks(folder: Path) -> None:
     assert [(call["rank"], call["point"]) for call in timeline["calls"]] == [(1, 0), (None, None)]
 
 
+def test_workers_keep_the_names_that_they_had(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "named.jsonl").write_text(BAD.replace('"process": 0', '"process": "alice"'))
+    assert cli.main(["check", "named.jsonl", "--report", "out"]) == 1
+    assert "worker alice write message a" in capsys.readouterr().out
+    records = json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))["records"]
+    assert {call["worker"] for call in records[0]["failures"][-1]["timeline"]["calls"]} == {"alice", "1"}
+
+
 def test_a_report_says_what_was_not_understood(folder: Path) -> None:
     (folder / "odd.jsonl").write_text("{")
     assert cli.main(["check", "odd.jsonl", "--report", "out"]) == EXIT_USAGE
