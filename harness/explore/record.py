@@ -19,6 +19,7 @@ from harness.verdict import Outcome, Verdict
 __all__ = ["explored_record", "self_test"]
 
 PLANTED = "publish-relaxed"
+REPRODUCTIONS = 5
 
 
 def self_test() -> Verdict:
@@ -47,9 +48,14 @@ def explored_record(
     outcome, reason = Verdict.overall(verdicts)
     failures: tuple[Failure, ...] = ()
     if seen.schedule:
-        steps, failure = trace(
-            program, seen.schedule, model=seen.model, mutant=mutant, every=every, kills=seen.kills, alone=seen.alone
-        )
+        replays = [
+            trace(
+                program, seen.schedule, model=seen.model, mutant=mutant, every=every, kills=seen.kills, alone=seen.alone
+            )
+            for _ in range(REPRODUCTIONS)
+        ]
+        steps, failure = replays[0]
+        failed = sum(found is not None and found.fault == seen.verdict.rule for _, found in replays)
         again = ["channel-harness", "replay", *target, seen.schedule, "--model", seen.model]
         again += [f"--kill={worker}@{step}" for worker, step in seen.kills]
         if seen.alone is not None:
@@ -64,7 +70,7 @@ def explored_record(
                 verdict.reason,
                 tuple(lanes(steps, failure).splitlines()),
                 shlex.join(again),
-                "1/1",
+                f"{failed}/{REPRODUCTIONS}",
                 interleaving=interleaving(len(program.workers), steps, failure),
             ),
         )

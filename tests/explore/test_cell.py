@@ -24,6 +24,7 @@ def test_a_planted_bug_is_convicted_with_a_command_that_replays() -> None:
     record = explored_cell(SCENARIOS["mwmr"], "exhaustive", mutant="publish-relaxed")
     assert record.outcome is Outcome.FAIL
     assert record.failures[0].command.startswith("channel-harness replay mwmr ")
+    assert record.failures[0].reproduced == "5/5"
 
 
 def test_what_was_cut_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
