@@ -57,6 +57,7 @@ def _explored(records: Sequence[RunRecord]) -> Section:
                 str(details.get("driver", "")),
                 str(details.get("model", "")),
                 _count(details.get("executions")),
+                _count(details.get("cut")),
                 _count(details.get("distinct")),
                 "exhausted" if details.get("exhausted") else "sampled or bounded",
                 _pairs(details.get("bounds", {})),
@@ -69,13 +70,16 @@ def _explored(records: Sequence[RunRecord]) -> Section:
         "driver",
         "memory model",
         "executions",
-        "distinct",
+        "cut in a wait",
+        "distinct histories",
         "coverage",
         "bounds",
         "counterexample",
         "verdict",
     )
-    table = Table("Executions explored", columns, rows, frozenset({"executions", "distinct"}))
+    table = Table(
+        "Executions explored", columns, rows, frozenset({"executions", "cut in a wait", "distinct histories"})
+    )
     text = "Every step of the same core, chosen by the explorer. What was not exhausted says nothing of the rest."
     return Section("explored", "Exploration", text, [table])
 
