@@ -78,15 +78,19 @@ def main() -> None:
 
     print("\nthe channel                    complete       cut   seconds   histories")
     larger = {
-        "swsr, 3 messages": SMALL["swsr"],
-        "mwsr, 2 messages": SMALL["mwsr"],
-        "mwmr, 2 messages": SMALL["mwmr"],
-        "skip-vs-read, 3 messages": small_scenario("skip-vs-read", messages=3),
+        # the largest of each scenario that a core exhausts in 60 s (docs/explorer.md)
+        "swsr 1x1, 4 messages": small_scenario("swsr", messages=4),
+        "mwsr 2x1, 3 messages": small_scenario("mwsr", messages=3),
+        "mwmr 2x2, 2 messages": SMALL["mwmr"],
+        "skip-vs-read 2x4, 4": small_scenario("skip-vs-read", writers=2, readers=4, messages=4),
     }
     for name, program in larger.items():
-        seen = examine(program)
-        left = "" if seen.exhausted else "  NOT EXHAUSTED"
-        print(f"{name:26} {seen.executions:12,} {seen.cut:9,} {seen.seconds:9.3f} {seen.histories:11,}{left}")
+        for model in ("rc11", "sc"):
+            seen = examine(program, model=model)  # type: ignore[arg-type]
+            left = "" if seen.exhausted else "  NOT EXHAUSTED"
+            print(
+                f"{f'{name} {model}':26} {seen.executions:12,} {seen.cut:9,} {seen.seconds:9.3f} {seen.histories:11,}{left}"
+            )
     start = time.perf_counter()
     executions = sum(examine(program, driver="crash").executions for program in {**SMALL, **WITH_DEAD}.values())
     print(f"{'crash driver, all':26} {executions:12,} {'':9} {time.perf_counter() - start:9.3f}")

@@ -21,6 +21,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -99,6 +100,8 @@ public:
         steps_.clear();
         collect(graph, logs);
         drain(graph, block, program);
+        std::string answers(reinterpret_cast<const char*>(calls_.data()), calls_.size() * sizeof(Call));
+        answers_ = known_.try_emplace(std::move(answers), static_cast<std::uint32_t>(known_.size())).first;
         switch (precedence) {
             case Precedence::happens_before:
                 order_by_happens_before(graph);
@@ -234,10 +237,13 @@ private:
 
     template <class Explained>
     bool is_right(Explained explained) {
-        std::string key(reinterpret_cast<const char*>(calls_.data()), calls_.size() * sizeof(Call));
-        const auto [judged, fresh] = judged_.try_emplace(std::move(key), true);
+        std::string order(reinterpret_cast<const char*>(&answers_->second), sizeof answers_->second);
+        for (const Call& call : calls_) order.append(reinterpret_cast<const char*>(&call.before), sizeof call.before);
+        const auto [judged, fresh] = judged_.try_emplace(std::move(order), true);
         if (fresh) {
-            digests_.push_back(std::hash<std::string>{}(judged->first));
+            const std::hash<std::string_view> hash;
+            const std::string_view before = std::string_view(judged->first).substr(sizeof answers_->second);
+            digests_.push_back(hash(answers_->first) * 0x9e3779b97f4a7c15U ^ hash(before));
             judged->second = explained();
         }
         return judged->second;
@@ -331,6 +337,10 @@ private:
     RealTime real_time_;
     FifoSearch search_;
     std::uint64_t orders_ = 0;
+    // Many histories differ in their order alone: what was called and answered is kept once, under a number, and a history
+    // is that number and the order.
+    std::unordered_map<std::string, std::uint32_t> known_;
+    decltype(known_)::const_iterator answers_;      // of this execution
     std::unordered_map<std::string, bool> judged_;  // is it explained?
     std::vector<std::uint64_t> digests_;
 };
