@@ -88,9 +88,8 @@ def main() -> None:
         for model in ("rc11", "sc"):
             seen = examine(program, model=model)  # type: ignore[arg-type]
             left = "" if seen.exhausted else "  NOT EXHAUSTED"
-            print(
-                f"{f'{name} {model}':26} {seen.executions:12,} {seen.cut:9,} {seen.seconds:9.3f} {seen.histories:11,}{left}"
-            )
+            counted = f"{seen.executions:12,} {seen.cut:9,} {seen.seconds:9.3f} {seen.histories:11,}"
+            print(f"{f'{name} {model}':26} {counted}{left}")
     start = time.perf_counter()
     executions = sum(examine(program, driver="crash").executions for program in {**SMALL, **WITH_DEAD}.values())
     print(f"{'crash driver, all':26} {executions:12,} {'':9} {time.perf_counter() - start:9.3f}")
