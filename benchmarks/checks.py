@@ -3,9 +3,9 @@
     python benchmarks/checks.py [--json FILE] [--largest N]
 
 One core, its time and not the clock's. ns per operation of the whole FIFO decision (numbering the values included), the
-best of three, at growing lengths; the growth is the ratio of two lengths ten times apart. Sorting as many random numbers
-with numpy says what the machine gives at the moment. Memory is the peak that numpy allocated, above the history itself.
-The general search runs register histories of 170 operations.
+best of three, at growing lengths; the growth is the ratio of two lengths ten times apart. Sorting as many random
+numbers with numpy says what the machine gives at the moment. Memory is the peak that numpy allocated, above the history
+itself. The general search runs register histories of 170 operations.
 """
 
 from __future__ import annotations
