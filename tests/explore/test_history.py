@@ -207,3 +207,19 @@ def test_the_orders_of_a_graph_are_the_strongest_of_all_its_interleavings(
     found = _explorer.real_time_orders(program.subject(), calls)
     assert len(found) == len({text for text, _ in found})
     assert {text: strongest(set(map(tuple, orders))) for text, orders in found} == brute_force(program, calls)
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_call_with_a_limit_goes_round_so_often_and_no_more(limit: int) -> None:
+    """Worker 0 stands in its write; worker 1 meets its owner word once a round."""
+    stepper = _explorer.Stepper(_explorer.channel(48, [[], []], max_round_trips=limit))
+    for worker in (0, 1):
+        stepper.start(worker, Kind.TRY_WRITE.value, worker << 40 | 1, 8)
+    stepper.step(0)
+    stepper.step(0)
+    for _ in range(limit):
+        assert stepper.in_call(1)
+        stepper.step(1)
+    assert not stepper.in_call(1)
+    statuses = {worker: status for worker, _, _, status, _ in stepper.calls}
+    assert statuses == {0: Status.PENDING, 1: Status.RETRY_LIMIT}
