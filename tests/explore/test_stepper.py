@@ -164,6 +164,14 @@ def test_the_stepper_reaches_exactly_the_executions_of_the_exhaustive_driver() -
     assert len(seen) == LITMUS["SB"].executions
 
 
+def test_interleaved_every_access_takes_the_newest() -> None:
+    for model, ways in (("rc11", 2), ("sc", 1)):
+        stepper = _explorer.Stepper(LITMUS["SB"].program.subject(), model)
+        stepper.step(0)
+        stepper.step(1)
+        assert stepper.choices(0) == ways
+
+
 def test_what_makes_no_sense_is_refused() -> None:
     stepper = _explorer.Stepper(fresh(1))
     with pytest.raises(ValueError, match="worker A cannot go on"):

@@ -111,10 +111,11 @@ public:
     int choices(int worker) {
         const Operation& operation = machine_.pending(worker);
         if (operation.kind == Kind::choice) return static_cast<int>(operation.value);
-        if (operation.location == no_location || operation.location >= graph_.locations()) return 1;
-        if (operation.order == Order::plain) return 1;
+        if (operation.location == no_location) return 1;
+        if (operation.location >= graph_.locations()) return operation.weak ? 2 : 1;
+        const bool newest_only = operation.order == Order::plain || options_.model == Model::sc;
         const int newest = graph_.newest(operation.location);
-        const int stores = newest - extension_.oldest(graph_, worker, operation.location) + 1;
+        const int stores = newest_only ? 1 : newest - extension_.oldest(graph_, worker, operation.location) + 1;
         return operation.weak ? stores * 2 : stores;
     }
     bool over() const { return ended_; }
