@@ -70,6 +70,10 @@ NEEDED = {
 }
 NEEDED_RARELY = {
     "publish-relaxed": (0, 2, 2, 1, 1, 0),
+    "give-owner-fence-relaxed": (0, 2, 2, 1, 1, 0),
+    "give-owner-fence-release": (0, 2, 2, 1, 1, 0),
+    "sleeper-fence-acq-rel": (0, 2, 4, 1, 3, 0),
+    "lost-wakeup": (0, 2, 2, 0, 2, 0),
 }
 EXAMPLES = 2_500
 
@@ -88,6 +92,14 @@ def test_a_planted_bug_is_found_and_shrunk_to_what_it_needs(mutant: str) -> None
     assert (found.cost.stale, found.cost.switches, found.cost.kills) <= (stale, switches, killed)
     again = replay(found.program, found.schedule, mutant=mutant, kills=found.kills, reckoned=found.setting.most_kills)
     assert again.splitlines()[-1].startswith(found.fault)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize(("mutant", "kills"), [("trusting-recovery", 1), ("load-head-reader-relaxed", 0)])
+def test_a_rare_bug_is_found_if_not_in_its_smallest_program(mutant: str, kills: int) -> None:
+    found = find_interleaving(Setting(mutant=mutant, most_kills=kills), max_examples=2 * EXAMPLES)
+    assert found is not None
+    assert found.calls <= found.setting.most_calls + found.setting.workers
 
 
 def test_no_move_of_what_is_found_can_be_left_out() -> None:
