@@ -13,6 +13,7 @@ from functools import partial
 from typing import get_args
 
 from harness.engine import Engine, open_engine
+from harness.explore.estimate import Size, estimate_size
 from harness.explore.exploration import EVERY, INTERNAL, Cost, Driver, Exploration, ExploreError, Model
 from harness.explore.interleaving import trace
 from harness.explore.minimal import simplest
@@ -39,6 +40,10 @@ __all__ = [
 ]
 
 PROPERTY = "explored"
+ROUNDS = 64
+"""Of one retry loop that are no waits, in one execution."""
+ESTIMATE_SECONDS = 2.0
+"""What the size of a program that was not exhausted may take to estimate, at most."""
 
 
 def explore(
@@ -121,8 +126,17 @@ def examine(
     if failure is not None and minimise and failure.alone is None and failure.fault != INTERNAL:
         found = simplest(task, failure)
         failure, cost = replace(failure, what=found.what, schedule=found.schedule, kills=found.kills), found.cost
+    size = None
+    if driver == "exhaustive" and failure is None and not seen.exhausted:
+        size = estimate_size(
+            subject_of(program, mutant=mutant, every=every),
+            model=model,
+            seen=seen.executions + seen.cut,
+            taken=time.monotonic() - start,
+            seconds=min(ESTIMATE_SECONDS, seconds / 10),
+        )
     return Exploration(
-        _verdict(seen, failure, cost, driver, model),
+        _verdict(seen, failure, cost, driver, model, size),
         driver,
         model,
         seen.executions,
@@ -139,6 +153,7 @@ def examine(
         jobs=doing.jobs,
         parts=doing.parts,
         resubmitted=doing.resubmitted,
+        size=size,
     )
 
 
@@ -166,7 +181,9 @@ def _explored(
     return go_through(kill_plans(living.longest, crashes), collected=seen)
 
 
-def _verdict(seen: Collected, failure: Seen | None, cost: Cost | None, driver: Driver, model: Model) -> Verdict:
+def _verdict(
+    seen: Collected, failure: Seen | None, cost: Cost | None, driver: Driver, model: Model, size: Size | None
+) -> Verdict:
     checked = {"executions": seen.executions, "histories": len(seen.histories)}
     if failure is not None:
         counts = "" if cost is None else f"; {cost}"
@@ -176,8 +193,13 @@ def _verdict(seen: Collected, failure: Seen | None, cost: Cost | None, driver: D
         f"{seen.executions:,} executions ({seen.cut:,} more cut in a wait), "
         f"{len(seen.histories):,} distinct histories, model {model}"
     )
+    if seen.bounded:
+        loops = ", ".join(sorted(seen.loops))
+        counted += f"; {seen.bounded:,} executions ended after {ROUNDS} rounds of the retry loop at {loops}"
     if driver == "progress":
         counted = f"{seen.covered}; {counted}"
+    if size is not None:
+        counted += f"; {size}; sample instead: --driver pct"
     if seen.lost:
         return Verdict.inconclusive(PROPERTY, f"not exhausted, since {seen.lost}; nothing found: {counted}", checked)
     if not seen.exhausted:

@@ -113,5 +113,10 @@ def command(
         click.echo(f"again: {failure.command}", err=True)
     if record.outcome is Outcome.PASS:
         click.echo(f"  {seen.verdict.reason}", err=quiet)
+    if seen.size is not None:
+        sampling = ["channel-harness", "explore", *target, "--driver", "pct", "--model", model]
+        if mutant is not None:
+            sampling.append(f"--mutant={mutant}")
+        click.echo(f"sample: {shlex.join(sampling)}", err=True)
     # a nondeterministic structure is no verdict on anything, so it is not the exit code of a failure
     return EXIT_ENVIRONMENT if internal else record.outcome.exit_code

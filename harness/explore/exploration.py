@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.explore.estimate import Size
 from harness.verdict import Verdict
 
 __all__ = ["EVERY", "INTERNAL", "Cost", "Driver", "Exploration", "ExploreError", "Model"]
@@ -70,6 +71,7 @@ class Exploration:
         cost: of the schedule, if it was minimised.
         engine, jobs: where it was explored, and how many parts at a time. parts: that were shared out.
         resubmitted: parts that were given out again because a process had died.
+        size: about how large the program is, if the exhaustive driver did not come to its end.
     """
 
     verdict: Verdict
@@ -89,3 +91,4 @@ class Exploration:
     jobs: int = 1
     parts: int = 1
     resubmitted: int = 0
+    size: Size | None = None

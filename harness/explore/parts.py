@@ -92,6 +92,7 @@ class Seen:
     Attributes:
         executions, cut: as in Exploration. histories: digests of those not judged before in this process, 8 bytes each.
         longest: accesses of each worker, at most.
+        bounded: ended because a retry loop went round too often. loops: where those loops are.
         left: not explored yet. partial: something was not explored that cannot be gone on with.
         fault, what, schedule: of the first failure. kills, alone: as in Piece.
         stop_points, waits, longest_call: of the progress driver (`progress.Covered`).
@@ -107,6 +108,8 @@ class Seen:
     what: str = ""
     schedule: str = ""
     kills: Kills = ()
+    bounded: int = 0
+    loops: tuple[str, ...] = ()
     alone: int | None = None
     stop_points: int = 0
     waits: int = 0
@@ -191,6 +194,8 @@ def _seen(task: Task, subject: _explorer.Subject, result: _explorer.Result, seen
         cut=result.cut,
         histories=subject.take_histories(),
         longest=tuple(result.longest[: len(task.program.workers)]),
+        bounded=result.bounded,
+        loops=tuple(sorted(result.bounded_loops)),
     )
     if not result.failures:
         return seen

@@ -91,7 +91,7 @@ class Collected:
 
     Attributes:
         executions, cut, longest: as in Seen. histories: distinct ones, of each kill plan.
-        covered: what the progress driver tells. failure: the first that was found.
+        bounded, loops: as in Seen. covered: what the progress driver tells. failure: the first that was found.
         exhausted: nothing is left so far. lost: why an engine gave up, or empty.
     """
 
@@ -99,6 +99,8 @@ class Collected:
     cut: int = 0
     histories: set[tuple[Kills, int]] = field(default_factory=set)
     longest: tuple[int, ...] = ()
+    bounded: int = 0
+    loops: set[str] = field(default_factory=set)
     covered: Covered = field(default_factory=Covered)
     failure: Seen | None = None
     exhausted: bool = True
@@ -113,6 +115,8 @@ class Collected:
         self.cut += seen.cut
         self.longest = tuple(max(pair) for pair in itertools.zip_longest(self.longest, seen.longest, fillvalue=0))
         self.histories.update((seen.kills, digest) for digest in array("Q", seen.histories))
+        self.bounded += seen.bounded
+        self.loops.update(seen.loops)
         self.covered.add(seen)
         self.exhausted = self.exhausted and not seen.partial
         if seen.fault and self.failure is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from harness import _explorer
 from harness.explore.litmus import Instruction, LitmusProgram
 
@@ -33,11 +35,19 @@ def test_two_workers_that_wait_for_each_other_are_stuck() -> None:
 
 
 def test_without_the_reduction_a_spinning_worker_is_bounded_and_its_line_named() -> None:
-    result = explored([AWAIT], [Instruction("store", 1, 1)], waiting=False)
+    result = explored([AWAIT], waiting=False)
     failure = result.failures[0]
-    assert failure.fault == "unbounded"
-    assert "64 times" in failure.what
-    assert failure.line > 0
+    assert (failure.fault, failure.blocked) == ("unbounded", "livelock")
+    assert "more than 64 times" in failure.what
+    assert f"litmus.hpp:{failure.line}" in failure.what
+
+
+def test_a_loop_that_goes_round_while_others_could_act_has_met_a_bound_and_no_more() -> None:
+    result = explored([AWAIT], [Instruction("store", 1, 1)], waiting=False)
+    assert (result.failed, result.complete) == (0, 0)
+    assert result.bounded == 1
+    (loop,) = result.bounded_loops
+    assert re.fullmatch(r"litmus\.hpp:\d+", loop)
 
 
 def test_a_failed_check_is_reported_with_a_schedule_that_replays() -> None:

@@ -1,4 +1,4 @@
-// Bindings of the progress driver, and of the structures that its checks are tested with.
+// Bindings of the progress driver, of the estimate, and of the structures that its checks are tested with.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -6,6 +6,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include "estimate.hpp"
 #include "planted.hpp"
 #include "progress.hpp"
 #include "replay.hpp"
@@ -67,6 +68,30 @@ inline void bind_progress(nanobind::module_& module) {
         "subject"_a, "worker"_a, "model"_a = "rc11", "executions"_a = UINT64_MAX, "seconds"_a = 1e18,
         "One worker, while all others stop for ever: for each vector of stop points, every execution. The failures are "
         "those in which it cannot end.");
+    nanobind::class_<Estimate>(module, "Estimate",
+                                 "How many executions a program has, complete and cut ones, about.")
+        .def_ro("mean", &Estimate::mean, "Of all probes: unbiased.")
+        .def_ro("median", &Estimate::median, "Of all probes: too low rather than too high, and steady.")
+        .def_ro("lowest", &Estimate::lowest, "Of the probes.")
+        .def_ro("highest", &Estimate::highest, "Of the probes.")
+        .def_ro("error", &Estimate::error, "Standard error of the mean.")
+        .def_ro("probes", &Estimate::probes)
+        .def_ro("runs", &Estimate::runs, "Of the machine, for all probes together.")
+        .def_ro("exact", &Estimate::exact, "The program is so small that a probe has gone through it.");
+    module.def(
+        "estimate",
+        [](Subject& subject, const std::string& model, bool waiting, std::uint64_t probes, std::size_t width,
+           double seconds, std::uint64_t seed) {
+            if (probes < 1 || width < 1) throw std::invalid_argument("an estimate takes a probe, and a probe a node");
+            ExhaustiveOptions options;
+            options.model = model_of(model);
+            options.waiting = waiting;
+            const nanobind::gil_scoped_release release;
+            const std::lock_guard lock(exploring);
+            return Prober(*subject.program, options, seed, width).estimate(probes, seconds);
+        },
+        "subject"_a, "model"_a = "rc11", "waiting"_a = true, "probes"_a = 100, "width"_a = 300, "seconds"_a = 1.0, "seed"_a = 1,
+        "Estimate the number of executions by random probes of the tree of alternatives, each as many nodes wide.");
     module.def(
         "planted", [](const std::string& name) { return Subject{planted::program(name), "planted " + name, nullptr}; },
         "name"_a, "A small structure with a bug of progress or determinism, or its right twin (planted.hpp).");

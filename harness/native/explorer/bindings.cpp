@@ -42,6 +42,7 @@ struct Result {
     std::vector<Found> failures;
     std::vector<std::string> left;
     std::set<std::string> graphs;
+    std::set<std::string> bounded_loops;
     std::uint64_t repeated = 0;              // complete graphs that had been seen before
     std::array<int, max_workers> longest{};  // accesses of each worker, at most
 };
@@ -71,6 +72,7 @@ Result explore(Subject& subject, ExhaustiveOptions options, bool graphs, const s
     const auto start = std::chrono::steady_clock::now();
     result.counts = driver.explore(parts, program);
     result.left = driver.left();
+    result.bounded_loops = driver.bounded_loops();
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     // a walk waits where an exploration without waiting goes round, so that there an endless loop would not come again
     const bool again = options.waiting && !result.failures.empty() && result.failures.front().fault != Fault::internal;
@@ -355,6 +357,10 @@ NB_MODULE(_explorer, module) {
             "Executions in which a worker waits for what it could have read.")
         .def_prop_ro(
             "moot", [](const Result& result) { return result.counts.moot; }, "Begun, and covered by a revisit.")
+        .def_prop_ro(
+            "bounded", [](const Result& result) { return result.counts.bounded; },
+            "Ended because a retry loop went round too often while others could have gone on.")
+        .def_ro("bounded_loops", &Result::bounded_loops, "Where those loops are.")
         .def_prop_ro("failed", [](const Result& result) { return result.counts.failed; })
         .def_prop_ro("runs", [](const Result& result) { return result.counts.runs; })
         .def_prop_ro("events", [](const Result& result) { return result.counts.events; })

@@ -49,7 +49,7 @@ inline std::string names_of(const Program& program, const Graph& graph, const st
 inline Blocked kind_of(const Machine& machine, const Graph& graph, int worker) {
     const int look = machine.look_begin(worker);
     if (look >= 0 && have_changed(graph, read_since(graph, worker, look))) return Blocked::lost_wakeup;
-    return only_read(graph, worker, machine.round_begin(worker)) ? Blocked::deadlock : Blocked::livelock;
+    return only_read(graph, worker, machine.waits_since(worker), graph.size(worker)) ? Blocked::deadlock : Blocked::livelock;
 }
 
 inline const char* blocked_name(Blocked blocked) {
@@ -80,16 +80,28 @@ inline Failure blocked(Machine& machine, const Graph& graph, std::span<const int
         }
         text += its == Blocked::livelock ? " goes round at " : " waits at ";
         text += place_of(machine.waiting_at(worker)) + ", and nobody will change " +
-                names_of(machine.program(), graph, read_since(graph, worker, machine.round_begin(worker)));
+                names_of(machine.program(), graph, read_since(graph, worker, machine.waits_since(worker)));
     }
     return {Fault::stuck, blocked_name(kind) + (":" + text), machine.waiting_at(worst), worst, kind};
 }
 
-// The failure of a retry loop with side effects that goes round and round.
+// A worker has gone round a retry loop more often than allowed. Could another worker still do something else, if it got
+// its turn? Then no more has been found than an unfair order of steps.
+inline bool others_can_act(Machine& machine, const Graph& graph, int worker) {
+    for (int other = 0; other < machine.workers(); ++other) {
+        if (other == worker) continue;
+        const State state = machine.state(other);
+        if (state == State::fresh || (state == State::suspended && machine.rounds(other) < 2)) return true;
+        if (state == State::waiting && !knows_newest(graph, other, machine.waits_since(other))) return true;
+    }
+    return false;
+}
+
+// If not, it is a livelock.
 inline Failure endless(const Program& program, int worker, int rounds, std::source_location where) {
     return {Fault::unbounded,
             program.describe_worker(worker) + " went round the retry loop at " + place_of(where) + " more than " +
-                std::to_string(rounds) + " times",
+                std::to_string(rounds) + " times, and nobody else could do anything but go round",
             where, worker, Blocked::livelock};
 }
 

@@ -98,7 +98,7 @@ public:
         if (holder == worker || holder >= workers()) return false;
         const State state = machine.state(holder);
         return state == State::suspended ||
-               (state == State::waiting && !knows_newest(graph, holder, machine.round_begin(holder)));
+               (state == State::waiting && !knows_newest(graph, holder, machine.waits_since(holder)));
     }
 
     // Digests of the histories judged since this was last asked.

@@ -25,6 +25,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 
 #include "blocked.hpp"
@@ -39,7 +40,7 @@ struct ExhaustiveOptions {
     Model model = Model::rc11;
     bool waiting = true;        // treat a failed round that made no difference as waiting
     int spurious_failures = 1;  // of compare_exchange_weak, per worker and execution
-    int rounds = 64;            // of one retry loop in a worker, beyond which the loop is named and the run is cut
+    int rounds = 64;            // of one retry loop that are no waits, beyond which it is named and the run ends
     std::uint64_t executions = UINT64_MAX;
     double seconds = 1e18;
     bool stop_at_failure = true;
@@ -52,6 +53,7 @@ struct Counts {
     std::uint64_t cut = 0;       // graphs in which a worker waits for what it could have read
     std::uint64_t excused = 0;   // graphs in which a worker waits for ever, as it may
     std::uint64_t moot = 0;      // started, but a read-modify-write was too late: a revisit covers them
+    std::uint64_t bounded = 0;  // ended because a retry loop went round too often while others could have gone on
     std::uint64_t failed = 0;
     std::uint64_t runs = 0;
     std::uint64_t events = 0;  // added, over all executions
@@ -60,7 +62,7 @@ struct Counts {
     bool exhausted = false;
 };
 
-class Exhaustive final : public Driver {
+class Exhaustive : public Driver {
 public:
     using Observer = std::function<void(const Graph&)>;
 
@@ -79,6 +81,7 @@ public:
     Observer on_failure;  // called with the graph of each failure, which the arguments of failures() go with
 
     const std::vector<Failure>& failures() const { return failures_; }
+    const std::set<std::string>& bounded_loops() const { return bounded_loops_; }  // "channel.hpp:123"
     Machine& machine() { return machine_; }
 
     // What of an exploration's parts was not explored: parts again, which exclude each other.
@@ -90,6 +93,7 @@ public:
         start_ = std::chrono::steady_clock::now();
         counts_ = {};
         failures_.clear();
+        bounded_loops_.clear();
         left_.clear();
         if (parts.empty()) {
             begin();
@@ -145,16 +149,20 @@ public:
         if (on_failure) on_failure(*graph_);
     }
 
-    bool retry(int worker, int previous, int begin, std::source_location where) override {
-        const bool reduced = options_.waiting && !(goes_round && goes_round(worker));
-        if (reduced && waits(*graph_, worker, previous, begin)) return false;
-        int& rounds = rounds_[static_cast<unsigned>(worker)];
-        rounds = previous < 0 ? 1 : rounds + 1;
-        if (rounds > options_.rounds) machine_.fail(endless(machine_.program(), worker, options_.rounds, where));
-        return true;
+    int retry(int worker, const Rounds& rounds, std::source_location where) override {
+        if (options_.waiting && !(goes_round && goes_round(worker))) {
+            if (const int since = waits_since(*graph_, worker, rounds); since >= 0) return since;
+        }
+        if (rounds.made < options_.rounds) return go_on;
+        if (!others_can_act(machine_, *graph_, worker))
+            machine_.fail(endless(machine_.program(), worker, options_.rounds, where));
+        ++counts_.bounded;
+        bounded_loops_.insert(place_of(where));
+        abandoned_ = true;
+        return give_up;
     }
 
-private:
+protected:  // estimate.hpp walks the same tree
     void remember(Alternative alternative) {
         alternative.graph = static_cast<std::uint32_t>(live_ - 1);
         alternative.length = static_cast<std::uint32_t>(graph_->order().size());
@@ -390,7 +398,6 @@ private:
     void run() {
         ++counts_.runs;
         abandoned_ = false;
-        rounds_.fill(0);
         const int updating = unfinished_update();
         if (updating >= 0) {
             one_step_ = true;
@@ -433,7 +440,7 @@ private:
         bool may = true;
         for (int worker = 0; worker < machine_.workers(); ++worker) {
             if (machine_.state(worker) != State::waiting || !must_end(worker)) continue;
-            if (!knows_newest(*graph_, worker, machine_.round_begin(worker))) {
+            if (!knows_newest(*graph_, worker, machine_.waits_since(worker))) {
                 ++counts_.cut;
                 if (on_end) on_end(*graph_);
                 return;
@@ -485,7 +492,7 @@ private:
     std::deque<Graph> graphs_;
     std::size_t live_ = 0;
     Graph* graph_ = nullptr;
-    std::array<int, max_workers> rounds_{};
+    std::set<std::string> bounded_loops_;
     bool abandoned_ = false;  // the current execution ends here
     bool one_step_ = false;   // stop the worker after its next access
     bool verifying_ = false;

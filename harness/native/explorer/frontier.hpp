@@ -227,7 +227,9 @@ public:
         return true;
     }
     void failed(Failure failure) override { wrong_ = failure.what; }
-    bool retry(int worker, int, int, std::source_location) override { return wanted(worker) != nullptr; }
+    int retry(int worker, const Rounds& rounds, std::source_location) override {
+        return wanted(worker) != nullptr ? go_on : rounds.begin;
+    }
 
 private:
     const Part::Made* wanted(int worker) const {

@@ -45,6 +45,15 @@ struct Failure {
     Blocked blocked = Blocked::no;
 };
 
+// The last rounds of a retry loop: the events with which they began, or -1 if there was none.
+struct Rounds {
+    int before = -1;
+    int previous = -1;
+    int begin = 0;
+    int end = 0;   // the events of the last one end before this
+    int made = 0;  // rounds after which the worker went on without waiting
+};
+
 class Driver {
 public:
     virtual ~Driver() = default;
@@ -52,9 +61,11 @@ public:
     // will ask again when it is resumed.
     virtual bool step(int worker, const Operation& operation) = 0;
     virtual void failed(Failure failure) = 0;
-    // The worker has finished a failed round of a retry loop. The round began at its event `begin`, and the one before
-    // at `previous`, or that is -1. True: it may go on.
-    virtual bool retry(int worker, int previous, int begin, std::source_location where) = 0;
+    // The worker has finished a failed round of a retry loop. It waits for what it has read since the returned event to
+    // change; or it goes on, or it leaves the execution.
+    static constexpr int go_on = -1;
+    static constexpr int give_up = -2;
+    virtual int retry(int worker, const Rounds& rounds, std::source_location where) = 0;
 };
 
 enum class State : std::uint8_t {
@@ -106,7 +117,10 @@ public:
 
     const Operation& pending(int worker) const { return *threads_[static_cast<unsigned>(worker)].pending; }
     std::source_location waiting_at(int worker) const { return threads_[static_cast<unsigned>(worker)].where; }
-    int round_begin(int worker) const { return threads_[static_cast<unsigned>(worker)].round_begin; }
+    // Rounds that a worker has made of the retry loop that it is in.
+    int rounds(int worker) const { return threads_[static_cast<unsigned>(worker)].rounds.made; }
+    // Of a waiting worker: it waits for what it has read since this event to change.
+    int waits_since(int worker) const { return threads_[static_cast<unsigned>(worker)].waits_since; }
     // Of a sleeping worker: where the look began that it fell asleep after; else -1.
     int look_begin(int worker) const { return threads_[static_cast<unsigned>(worker)].look_begin; }
 
@@ -174,36 +188,40 @@ public:
     // A retry loop begins here (so does one at the start of the worker).
     void begin_round() {
         Thread& thread = mine();
-        thread.round_begin = thread.consumed;
-        thread.previous_begin = -1;
+        thread.rounds = {.begin = thread.consumed};
         thread.look_begin = -1;
     }
     // What the worker has read since the round began does not satisfy it: it sleeps until it is woken, in a loop that
     // looks at nothing but the wake-ups. It has woken when it begins another round.
     void fall_asleep() {
         Thread& thread = mine();
-        const int look = thread.round_begin;
+        const int look = thread.rounds.begin;
         begin_round();
         thread.look_begin = look;
     }
     // Has the current round accessed anything?
-    bool in_round() { return mine().consumed > mine().round_begin; }
+    bool in_round() { return mine().consumed > mine().rounds.begin; }
     // The end of a failed round of a retry loop. Pauses in a row are one.
     void pause(std::source_location where) {
         Thread& thread = mine();
-        if (thread.consumed == thread.round_begin) {
+        if (thread.consumed == thread.rounds.begin) {
             if (++thread.idle_pauses > max_idle_pauses)
                 fail(Fault::unbounded, "a loop pauses and never looks at shared memory", where);
             return;
         }
         thread.idle_pauses = 0;
         thread.where = where;
-        if (!driver_->retry(current_, thread.previous_begin, thread.round_begin, where)) {
+        thread.rounds.end = thread.consumed;
+        thread.waits_since = driver_->retry(current_, thread.rounds, where);
+        if (thread.waits_since == Driver::give_up) leave_execution();
+        thread.rounds.made += thread.waits_since == Driver::go_on;
+        if (thread.waits_since >= 0) {
             thread.state = State::waiting;
             thread.fiber.suspend();  // a driver that resumes a waiting worker lets it go on
             thread.state = State::suspended;
         }
-        thread.previous_begin = std::exchange(thread.round_begin, thread.consumed);
+        thread.rounds = {thread.rounds.previous, thread.rounds.begin, thread.consumed, thread.consumed,
+                         thread.rounds.made};
     }
     void fail(Fault fault, std::string what, std::source_location where) {
         fail({fault, std::move(what), where, current_});
@@ -233,8 +251,8 @@ private:
         State state = State::fresh;
         int consumed = 0;          // events of its row that it has been given
         std::uint32_t serial = 0;  // of the last of them
-        int round_begin = 0;
-        int previous_begin = -1;
+        Rounds rounds;
+        int waits_since = 0;
         int look_begin = -1;
         int idle_pauses = 0;
         const Operation* pending = nullptr;
@@ -254,8 +272,7 @@ private:
     void restart(Thread& thread) {
         thread.consumed = 0;
         thread.serial = 0;
-        thread.round_begin = 0;
-        thread.previous_begin = -1;
+        thread.rounds = {};
         thread.look_begin = -1;
         thread.idle_pauses = 0;
         thread.state = State::suspended;

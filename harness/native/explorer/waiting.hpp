@@ -2,10 +2,12 @@
 //
 // A round that only read is a wait for what it read to change. So is a round with side effects of its own (take a lock,
 // find no room, give it back) that went exactly as the round before it: going round once more shows nobody anything
-// new. A round that read elsewhere than the one before walks through memory and waits for nothing.
+// new. A round that read elsewhere than the one before walks through memory and waits for nothing, unless it came back
+// to where the round before that one read (every other time a waiter looks whether the owner is alive, say).
 #pragma once
 
 #include "graph.hpp"
+#include "machine.hpp"
 
 namespace explorer {
 
@@ -13,20 +15,24 @@ inline bool is_own(EventId store, int worker) {
     return !store.is_initial() && store.worker == worker;
 }
 
-inline bool only_read(const Graph& graph, int worker, int begin) {
-    for (int index = begin; index < graph.size(worker); ++index) {
-        if (graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}].is_write()) return false;
+inline const Event& event_at(const Graph& graph, int worker, int index) {
+    return graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}];
+}
+
+inline bool only_read(const Graph& graph, int worker, int begin, int end) {
+    for (int index = begin; index < end; ++index) {
+        if (event_at(graph, worker, index).is_write()) return false;
     }
     return true;
 }
 
-// Did the round from `begin` on do what the one from `previous` on did, and read the same but for its own stores?
-inline bool repeats(const Graph& graph, int worker, int previous, int begin) {
-    const int length = begin - previous;
-    if (previous < 0 || graph.size(worker) - begin != length) return false;
+// Did the last round do what the one before did, and read the same but for its own stores?
+inline bool repeats(const Graph& graph, int worker, const Rounds& rounds) {
+    const int length = rounds.begin - rounds.previous;
+    if (rounds.previous < 0 || rounds.end - rounds.begin != length) return false;
     for (int offset = 0; offset < length; ++offset) {
-        const Event& before = graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(previous + offset)}];
-        const Event& now = graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(begin + offset)}];
+        const Event& before = event_at(graph, worker, rounds.previous + offset);
+        const Event& now = event_at(graph, worker, rounds.begin + offset);
         if (before.kind != now.kind || before.location != now.location || before.value != now.value) return false;
         if (now.kind == Kind::choice) return false;  // the environment may choose otherwise
         if (now.is_read() && now.source != before.source && !is_own(now.source, worker)) return false;
@@ -34,22 +40,26 @@ inline bool repeats(const Graph& graph, int worker, int previous, int begin) {
     return true;
 }
 
-inline bool reads_elsewhere(const Graph& graph, int worker, int previous, int begin) {
-    if (previous < 0) return false;
-    if (graph.size(worker) - begin != begin - previous) return true;
-    for (int index = begin; index < graph.size(worker); ++index) {
-        const Event& before =
-            graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index - begin + previous)}];
-        const Event& now = graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}];
-        if (before.location != now.location) return true;
+// Did the last round access the locations that the `length` events from `former` on did?
+inline bool looks_where(const Graph& graph, int worker, int former, int length, const Rounds& rounds) {
+    if (rounds.end - rounds.begin != length) return false;
+    for (int offset = 0; offset < length; ++offset) {
+        if (event_at(graph, worker, former + offset).location !=
+            event_at(graph, worker, rounds.begin + offset).location)
+            return false;
     }
-    return false;
+    return true;
 }
 
-// Is going round again pointless until another worker has stored something?
-inline bool waits(const Graph& graph, int worker, int previous, int begin) {
-    if (only_read(graph, worker, begin)) return !reads_elsewhere(graph, worker, previous, begin);
-    return repeats(graph, worker, previous, begin);
+// Is going round again pointless until another worker has stored something? Then since which event what the worker has
+// read must change; else Driver::go_on.
+inline int waits_since(const Graph& graph, int worker, const Rounds& rounds) {
+    const auto& [before, previous, begin, end, made] = rounds;
+    if (!only_read(graph, worker, begin, end)) return repeats(graph, worker, rounds) ? begin : Driver::go_on;
+    if (previous < 0 || looks_where(graph, worker, previous, begin - previous, rounds)) return begin;
+    const bool alternates = before >= 0 && only_read(graph, worker, previous, begin) &&
+                            looks_where(graph, worker, before, previous - before, rounds);
+    return alternates ? previous : Driver::go_on;
 }
 
 // Does the worker know, of all that it has read since `begin`, the newest that others stored?

@@ -38,7 +38,7 @@ struct Step {
 enum class End : std::uint8_t {
     complete,
     failed,
-    bounded,   // too many steps
+    bounded,   // too many steps, or rounds of a retry loop while others could have gone on
     dead_end,  // the second half of a stale read-modify-write found no place
 };
 
@@ -95,7 +95,6 @@ public:
         failures_.clear();
         end_ = End::complete;
         ended_ = false;
-        rounds_.fill(0);
         machine_.forget();
         for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) machine_.resume(worker);
     }
@@ -127,7 +126,7 @@ public:
         for (int worker = 0; worker < machine_.workers() && !ended_; ++worker) {
             State state = machine_.state(worker);
             if (stopped(worker)) continue;
-            if (state == State::waiting && !knows_newest(graph_, worker, machine_.round_begin(worker)))
+            if (state == State::waiting && !knows_newest(graph_, worker, machine_.waits_since(worker)))
                 state = machine_.resume(worker);
             if (state == State::suspended) enabled_.push_back(worker);
         }
@@ -167,12 +166,13 @@ public:
         failures_.push_back(std::move(failure));
         finish_as(End::failed);
     }
-    bool retry(int worker, int previous, int begin, std::source_location where) override {
-        if (waits(graph_, worker, previous, begin)) return false;
-        int& rounds = rounds_[static_cast<unsigned>(worker)];
-        rounds = previous < 0 ? 1 : rounds + 1;
-        if (rounds > options_.rounds) machine_.fail(endless(machine_.program(), worker, options_.rounds, where));
-        return true;
+    int retry(int worker, const Rounds& rounds, std::source_location where) override {
+        if (const int since = waits_since(graph_, worker, rounds); since >= 0) return since;
+        if (rounds.made < options_.rounds) return go_on;
+        if (!others_can_act(machine_, graph_, worker))
+            machine_.fail(endless(machine_.program(), worker, options_.rounds, where));
+        finish_as(End::bounded);
+        return give_up;
     }
 
 private:
@@ -273,7 +273,6 @@ private:
     std::vector<Step> steps_;
     std::vector<Failure> failures_;
     std::vector<int> enabled_;
-    std::array<int, max_workers> rounds_{};
     End end_ = End::complete;
     bool ended_ = false;
 };
