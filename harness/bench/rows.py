@@ -50,10 +50,17 @@ def publish(rows: Sequence[Row], json_file: Path | None) -> None:
         json_file.write_text(json.dumps(list(rows), indent=1) + "\n", encoding="utf-8")
 
 
-def arguments(description: str | None) -> argparse.Namespace:
-    """The options that all benchmark scripts have; a script that is terminated still tidies up."""
+def arguments(description: str | None, rounds: int = 9, jobs: int | None = None) -> argparse.Namespace:
+    """The options that all benchmark scripts have, with their defaults (``--jobs`` only where it has one).
+
+    A script that is terminated still tidies up.
+    """
     tidy_on_termination()
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
-    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="rounds of each figure (default 9)")
+    parser.add_argument(
+        "--rounds", type=int, default=rounds, metavar="N", help="rounds of each figure (default %(default)s)"
+    )
+    if jobs is not None:
+        parser.add_argument("--jobs", type=int, default=jobs, metavar="N", help="processes that share the work")
     return parser.parse_args()
