@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from harness.checks.specifications import Operation, Specification
 from harness.checks.wgl import search
 
-__all__ = ["Call", "Counterexample", "Observed", "ParallelProgram", "Raised", "is_linearizable"]
+__all__ = ["Call", "Counterexample", "Observed", "ParallelError", "ParallelProgram", "Raised", "is_linearizable"]
 
 
-@dataclass(frozen=True)
+class ParallelError(ValueError):
+    """What was given cannot be tested; the message says what is wrong, and what would be right."""
+
+
+@dataclass(frozen=True, repr=False)
 class Call:
-    """One call of a method."""
+    """One call of a method; `keywords` are names and values."""
 
     name: str
     arguments: tuple[Any, ...] = ()
+    keywords: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(map(repr, self.arguments))})"
+        given = [*map(repr, self.arguments), *(f"{name}={value!r}" for name, value in self.keywords)]
+        return f"{self.name}({', '.join(given)})"
+
+    def __repr__(self) -> str:
+        """Without what is empty: it stands in replay lines."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        rest = [f"{name}={value!r}" for name, value in given.items() if name != "name" and value]
+        return f"{type(self).__name__}({', '.join([repr(self.name), *rest])})"
+
+    def operation(self, result: Any, worker: int) -> Operation:
+        """As a specification sees it: one argument stands alone, several are a tuple, none is None."""
+        argument = self.arguments[0] if len(self.arguments) == 1 else self.arguments or None
+        fields = dict(self.keywords)
+        if isinstance(result, Raised):
+            return Operation(self.name, argument, error=result.error, process=worker, fields=fields)
+        return Operation(self.name, argument, result, process=worker, fields=fields)
 
 
 @dataclass(frozen=True)
 class Raised:
-    """The result of a call that raised; two are equal if the exceptions are of the same class."""
+    """The result of a call that raised; two are equal if the exceptions are of the same class.
+
+    Attributes:
+        kind: name of the class. exception: itself, if it is known here.
+    """
 
     kind: str
+    exception: Exception | None = field(default=None, compare=False, repr=False)
 
     @property
     def error(self) -> str:
@@ -46,8 +72,12 @@ class ParallelProgram:
     workers: tuple[tuple[Call, ...], ...]
 
     @property
+    def calls(self) -> tuple[Call, ...]:
+        return (*self.prefix, *itertools.chain(*self.workers))
+
+    @property
     def size(self) -> int:
-        return len(self.prefix) + sum(map(len, self.workers))
+        return len(self.calls)
 
 
 @dataclass(frozen=True)
@@ -55,7 +85,8 @@ class Observed:
     """A call that was made.
 
     Attributes:
-        worker: by whom; -1: the prefix. call: what. result: of it. invoked, returned: ticks of one clock.
+        worker: by whom; -1: the prefix. call: what. result: of it.
+        invoked, returned: of one clock: ticks of a counter on threads, ns of CLOCK_MONOTONIC on processes.
     """
 
     worker: int
@@ -65,12 +96,8 @@ class Observed:
     returned: int
 
     def operation(self) -> Operation:
-        """As a specification sees it: one argument stands alone, several are a tuple, none is None."""
-        arguments = self.call.arguments
-        argument = arguments[0] if len(arguments) == 1 else arguments or None
-        if isinstance(self.result, Raised):
-            return Operation(self.call.name, argument, error=self.result.error, process=self.worker)
-        return Operation(self.call.name, argument, self.result, process=self.worker)
+        """As a specification sees it."""
+        return self.call.operation(self.result, self.worker)
 
     @property
     def answer(self) -> str:

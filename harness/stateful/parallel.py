@@ -5,185 +5,223 @@ observed history is linearizable if some order of the calls, which keeps what wa
 the sequential specification exactly the results that were observed (Herlihy & Wing, *Linearizability*, 1990; prefix and
 parallel suffixes as in Claessen et al., *Finding Race Conditions in Erlang with QuickCheck and PULSE*, 2009).
 
-A race is met by chance, so a program is run many times, and one that failed once counts as failing. How often the
-shrunk one fails again is measured afterwards, and said.
+A race is met by chance, so a program is run many times, and counts as failing if it failed in one of its runs; so does
+every smaller one that the shrinker proposes. How many re-executions of the shrunk one fail is counted afterwards, and
+said.
 """
 
 from __future__ import annotations
 
-import itertools
-import random
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from types import FrameType
+from functools import partial
 from typing import Any
 
 from hypothesis import Phase, find, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
+from hypothesis.stateful import RuleBasedStateMachine
 
 from harness.checks.specifications import Specification
-from harness.stateful.observation import Call, Counterexample, Observed, ParallelProgram, Raised, is_linearizable
+from harness.stateful.attached import Attached, Crew
+from harness.stateful.calling import run_on_threads
+from harness.stateful.observation import (
+    Call,
+    Counterexample,
+    Observed,
+    ParallelError,
+    ParallelProgram,
+    is_linearizable,
+)
 from harness.stateful.report import describe
 
-__all__ = ["NotLinearizable", "check_parallel", "find_counterexample", "reproduce", "run_parallel"]
+__all__ = [
+    "Attached",
+    "Call",
+    "NotLinearizable",
+    "ParallelError",
+    "ParallelProgram",
+    "check_parallel",
+    "find_counterexample",
+    "reproduce",
+]
+
+Operations = Mapping[str, st.SearchStrategy[tuple[Any, ...]]] | st.SearchStrategy[Call]
+"""What calls are drawn from: by method name, strategies of tuples of arguments; or a strategy of whole calls."""
 
 PERSISTENCE = 10
 """How many times more often than others the neighbours of the shrunk program are run."""
 
-REPRODUCTIONS = 100
-"""Runs of the shrunk program, for its rate."""
+REPRODUCTIONS = 50
+"""Re-executions of the shrunk program."""
 
-_PATIENCE_S = 5.0
-_SWITCH_INTERVAL_S = 1e-5
-_PREEMPTION = 0.3  # of the lines of Python that a worker executes, how many offer the processor to the others
+_Run = Callable[[ParallelProgram, int], tuple[Observed, ...]]
 
 
 class NotLinearizable(AssertionError):
     """The object is not linearizable; the message is the counterexample."""
 
 
-def run_parallel(make: Callable[[], Any], program: ParallelProgram, seed: int = 0) -> tuple[Observed, ...]:
-    """Run a program once on a new object.
-
-    Args:
-        make: makes the object. program: the calls. seed: of where the workers' Python code is interrupted.
-
-    Raises:
-        TimeoutError: a call did not return within 5 s.
-    """
-    subject = make()
-    clock = itertools.count()  # its next() is one step under the GIL: a total order of beginnings and ends
-    history = [_made(subject, -1, call, clock) for call in program.prefix]
-    made: list[list[Observed]] = [[] for _ in program.workers]
-    barrier = threading.Barrier(len(program.workers))
-
-    def work(worker: int) -> None:
-        chance = random.Random(f"{seed} {worker}")
-
-        def preempt(_frame: FrameType, _event: str, _argument: Any) -> Any:
-            if chance.random() < _PREEMPTION:
-                time.sleep(0)  # gives the GIL away; hides nothing: it makes races likely
-            return preempt
-
-        barrier.wait(_PATIENCE_S)
-        sys.settrace(preempt)
-        try:
-            for call in program.workers[worker]:
-                made[worker].append(_made(subject, worker, call, clock))
-        finally:
-            sys.settrace(None)
-
-    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(program.workers))]
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    try:
-        for thread in threads:
-            thread.start()
-        give_up = time.monotonic() + _PATIENCE_S
-        for number, thread in enumerate(threads):
-            thread.join(max(0.0, give_up - time.monotonic()))
-            if thread.is_alive():
-                waiting = program.workers[number][len(made[number])]
-                raise TimeoutError(f"worker {number}: {waiting} did not return within {_PATIENCE_S:.0f} s")
-    finally:
-        sys.setswitchinterval(before)
-    return tuple(sorted([*history, *itertools.chain(*made)], key=lambda observed: observed.invoked))
+def _calls(operations: Operations) -> st.SearchStrategy[Call]:
+    if isinstance(operations, st.SearchStrategy):
+        return operations
+    if not isinstance(operations, Mapping) or not operations:
+        raise ParallelError(f"operations: by method name, what its arguments are drawn from; got {operations!r}")
+    return st.one_of([_calls_of(name, arguments) for name, arguments in operations.items()])
 
 
-def _made(subject: Any, worker: int, call: Call, clock: itertools.count[int]) -> Observed:
-    method = getattr(subject, call.name)
-    invoked = next(clock)
-    try:
-        result = method(*call.arguments)
-    except Exception as error:
-        result = Raised(type(error).__name__)
-    return Observed(worker, call, result, invoked, next(clock))
+def _calls_of(name: str, arguments: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[Call]:
+    right = "a strategy of tuples, st.tuples(st.integers()) for one argument, st.just(()) for none"
+    if not isinstance(arguments, st.SearchStrategy):
+        raise ParallelError(f"operations[{name!r}] is {arguments!r}; it must be {right}")
+
+    def call(drawn: tuple[Any, ...]) -> Call:
+        if not isinstance(drawn, tuple):
+            raise ParallelError(f"operations[{name!r}] drew {drawn!r}; it must be {right}")
+        return Call(name, drawn)
+
+    return arguments.map(call)
 
 
 def _programs(
-    operations: Mapping[str, st.SearchStrategy[tuple[Any, ...]]], workers: int, most_prefix: int, most_calls: int
+    calls: st.SearchStrategy[Call], workers: int, most_prefix: int, most_calls: int
 ) -> st.SearchStrategy[ParallelProgram]:
-    calls = st.one_of([st.builds(Call, st.just(name), arguments) for name, arguments in operations.items()])
     suffix = st.lists(calls, max_size=most_calls).map(tuple)
     return st.builds(ParallelProgram, st.lists(calls, max_size=most_prefix).map(tuple), st.tuples(*[suffix] * workers))
 
 
+def _check_specification(specification: Specification) -> None:
+    missing = [name for name in ("init", "step") if not callable(getattr(specification, name, None))]
+    if isinstance(specification, type):
+        told = f"the class {specification.__name__}; give an object of it, {specification.__name__}()"
+        if issubclass(specification, RuleBasedStateMachine):
+            told = f"a state machine; use check_parallel(*from_machine({specification.__name__}))"
+    elif missing:
+        told = f"a {type(specification).__name__}, which has no {' and no '.join(missing)}"
+    else:
+        return
+    raise ParallelError(f"a specification is an object with init() and step(state, operation); got {told}")
+
+
+def _executor(make: Callable[[], Any] | Attached) -> AbstractContextManager[_Run]:
+    return Crew(make) if isinstance(make, Attached) else nullcontext(partial(run_on_threads, make))
+
+
 def reproduce(
-    make: Callable[[], Any], specification: Specification, program: ParallelProgram, runs: int = REPRODUCTIONS
+    make: Callable[[], Any] | Attached,
+    specification: Specification,
+    program: ParallelProgram,
+    runs: int = REPRODUCTIONS,
 ) -> Counterexample | None:
     """Run a program `runs` times; the last history that was not linearizable, and how many were. None: none was."""
+    _check_specification(specification)
+    with _executor(make) as run:
+        return _again(run, specification, program, runs)
+
+
+def _again(run: _Run, specification: Specification, program: ParallelProgram, runs: int) -> Counterexample | None:
     failed, last = 0, None
     for seed in range(runs):
-        history = run_parallel(make, program, seed)
+        history = run(program, seed)
         if not is_linearizable(specification, history):
             failed, last = failed + 1, history
     return None if last is None else Counterexample(program, last, failed, runs)
 
 
 def find_counterexample(
-    make: Callable[[], Any],
+    make: Callable[[], Any] | Attached,
     specification: Specification,
-    operations: Mapping[str, st.SearchStrategy[tuple[Any, ...]]],
+    operations: Operations,
     *,
     workers: int = 2,
     most_prefix: int = 4,
     most_calls: int = 3,
     tries: int = 30,
     max_examples: int = 100,
+    reproductions: int = REPRODUCTIONS,
 ) -> Counterexample | None:
     """The smallest program that Hypothesis comes to whose history is not linearizable; None if it finds none.
 
     Args:
-        make: makes a new object. specification: what it should do.
-        operations: by method name, what its arguments are drawn from.
-        workers: threads. most_prefix: calls before they start. most_calls: of each of them.
+        make: makes a new object, for threads; or how processes come to one.
+        specification: what it should do. operations: what the calls are drawn from.
+        workers: threads or processes. most_prefix: calls before they start. most_calls: of each of them.
         tries: runs of each program. max_examples: programs, shrinking not counted.
+        reproductions: re-executions of the smallest, of which the failing ones are counted.
 
     Raises:
-        TimeoutError: a call did not return within 5 s; a note has the program.
+        ParallelError: what was given cannot be tested. StepError: the specification broke the rules of its form.
+        TimeoutError: a call did not return within 5 s. ChildProcessError: a worker process died. Their note has the
+            program.
     """
-    failures: dict[ParallelProgram, tuple[Observed, ...] | None] = {}
-    hung: list[TimeoutError] = []
-
-    def fails(program: ParallelProgram) -> bool:
-        # asked again, the answer stays the same: chance must not look to the shrinker like a program that was repaired
-        if program not in failures and not hung:
-            try:
-                histories = (run_parallel(make, program, seed) for seed in range(tries))
-                failures[program] = next((h for h in histories if not is_linearizable(specification, h)), None)
-            except TimeoutError as error:
-                error.add_note(f"in {program!r}")
-                hung.append(error)  # ends the search: every further run could take as long
-        return failures.get(program) is not None
-
-    def fails_again(program: ParallelProgram) -> bool:
-        if failures.get(program) is None:
-            failures.pop(program, None)
-        return fails(program)
-
+    _check_specification(specification)
+    least = {"workers": 1, "most_prefix": 0, "most_calls": 1, "tries": 1, "max_examples": 1, "reproductions": 1}
+    given = (workers, most_prefix, most_calls, tries, max_examples, reproductions)
+    for (name, bound), value in zip(least.items(), given, strict=True):
+        if value < bound:
+            raise ParallelError(f"{name} must be at least {bound}; got {value}")
+    drawn = _programs(_calls(operations), workers, most_prefix, most_calls)
     chosen = settings(max_examples=max_examples, deadline=None, database=None, phases=[Phase.generate, Phase.shrink])
-    try:
-        smallest = find(_programs(operations, workers, most_prefix, most_calls), fails, settings=chosen)
-    except NoSuchExample:
-        smallest = None
-    if hung:
-        raise hung[0]
-    history = failures.get(smallest) if smallest is not None else None
-    if smallest is None or history is None:
-        return None
-    # the shrinker takes one unlucky series of runs for a repaired program; so try its neighbours again, harder
-    tries *= PERSISTENCE
-    while (smaller := next(filter(fails_again, _smaller(smallest)), None)) is not None:
-        smallest, history = smaller, failures[smaller]
-    if hung:
-        raise hung[0]
-    assert history is not None, "only programs that failed are accepted"
-    again = reproduce(make, specification, smallest)
-    return Counterexample(smallest, history, again.failed if again else 0, again.runs if again else REPRODUCTIONS)
+    with _executor(make) as run:
+        series = _Series(run, specification, tries)
+        try:
+            smallest = find(drawn, series.fails, settings=chosen)
+        except NoSuchExample:
+            smallest = None
+        series.raise_error()
+        if smallest is None:
+            return None
+        # the shrinker takes one unlucky series of runs for a repaired program; so try its neighbours again, harder
+        series.tries *= PERSISTENCE
+        while (smaller := next(filter(series.fails_again, _smaller(smallest)), None)) is not None:
+            smallest = smaller
+        series.raise_error()
+        again = _again(run, specification, smallest, reproductions)
+        return Counterexample(smallest, series.history(smallest), again.failed if again else 0, reproductions)
+
+
+class _Series:
+    """Programs, each run a number of times: it fails if one of its runs does.
+
+    Asked again, the answer stays the same: chance must not look to the shrinker like a program that was repaired. An
+    error ends everything: every further run could take as long, and would say the same.
+    """
+
+    def __init__(self, run: _Run, specification: Specification, tries: int) -> None:
+        self.tries = tries
+        self._run = run
+        self._specification = specification
+        self._failures: dict[str, tuple[Observed, ...] | None] = {}  # by repr: arguments need no hash
+        self._error: Exception | None = None
+
+    def fails(self, program: ParallelProgram) -> bool:
+        key = repr(program)
+        if key not in self._failures and self._error is None:
+            try:
+                histories = (self._run(program, seed) for seed in range(self.tries))
+                self._failures[key] = next((h for h in histories if not is_linearizable(self._specification, h)), None)
+            except Exception as error:
+                error.add_note(f"in {program!r}")
+                self._error = error
+        return self._failures.get(key) is not None
+
+    def fails_again(self, program: ParallelProgram) -> bool:
+        """As `fails`, with new runs of a program that did not."""
+        if self._failures.get(repr(program)) is None:
+            self._failures.pop(repr(program), None)
+        return self.fails(program)
+
+    def history(self, program: ParallelProgram) -> tuple[Observed, ...]:
+        """The one in which it failed."""
+        history = self._failures[repr(program)]
+        assert history is not None, "only programs that failed are accepted"
+        return history
+
+    def raise_error(self) -> None:
+        """Raise what ended everything, if something did."""
+        if self._error is not None:
+            raise self._error
 
 
 def _smaller(program: ParallelProgram) -> Iterator[ParallelProgram]:
@@ -203,10 +241,7 @@ def _without(calls: tuple[Call, ...], number: int) -> tuple[Call, ...]:
 
 
 def check_parallel(
-    make: Callable[[], Any],
-    specification: Specification,
-    operations: Mapping[str, st.SearchStrategy[tuple[Any, ...]]],
-    **bounds: int,
+    make: Callable[[], Any] | Attached, specification: Specification, operations: Operations, **bounds: int
 ) -> None:
     """As `find_counterexample`, as a test.
 

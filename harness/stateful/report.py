@@ -20,7 +20,9 @@ def describe(found: Counterexample) -> str:
         lines += ["before: " + "; ".join(prefix), ""]
     lines += [*_columns(found), "", "interleaving:", *_interleaving(history), ""]
     lines += [
-        f"run again, it failed {found.failed} times in {found.runs}",
+        f"failed {found.failed} of {found.runs} re-executions"
+        if found.failed
+        else f"seen once, not again in {found.runs} re-executions",
         f"replay: reproduce(make, specification, {found.program!r})",
     ]
     return "\n".join(lines)

@@ -1,0 +1,149 @@
+"""Calls on an object that several threads share: one worker's part of a parallel run, and such a run on threads.
+
+A race is met by chance. Chance is helped: the workers are interrupted at random lines of their Python code, and the
+interpreter is asked to switch threads often.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+from harness.stateful.observation import Call, Observed, ParallelError, ParallelProgram, Raised
+
+__all__ = ["PATIENCE_S", "Interruptions", "check_operations", "did_not_return", "make_calls", "run_on_threads"]
+
+PATIENCE_S = 5.0
+"""The calls of a run that have not returned by then are said to hang."""
+
+_SWITCH_INTERVAL_S = 1e-5
+_INTERRUPTION = 0.3
+"""Of the lines of Python that a worker executes, how many give the processor away."""
+
+
+def check_operations(subject: Any, calls: Iterable[Call]) -> None:
+    """Does the object have the methods?
+
+    Raises:
+        ParallelError: one is missing.
+    """
+    for name in dict.fromkeys(call.name for call in calls):
+        if not callable(getattr(subject, name, None)):
+            has = [member for member in dir(subject) if member[0] != "_" and callable(getattr(subject, member, None))]
+            raise ParallelError(
+                f"{type(subject).__name__} has no operation {name!r}; its methods: {', '.join(has) or 'none'}"
+            )
+
+
+class Interruptions:
+    """Give the processor away at random: before calls, and at lines of the Python code that they execute.
+
+    Args:
+        seed: of where. longest_s: for how long at most; 0: until the scheduler takes it back.
+    """
+
+    def __init__(self, seed: str, longest_s: float = 0.0) -> None:
+        self._chance = random.Random(seed)
+        self._longest_s = longest_s
+
+    def perhaps(self) -> None:
+        if self._chance.random() < _INTERRUPTION:
+            time.sleep(self._chance.random() * self._longest_s)  # hides nothing: it makes races likely
+
+    def trace(self, _frame: FrameType, _event: str, _argument: Any) -> Any:
+        """For `sys.settrace`."""
+        self.perhaps()
+        return self.trace
+
+
+def make_calls(
+    subject: Any,
+    calls: Sequence[Call],
+    clock: Callable[[], int],
+    interruptions: Interruptions,
+    begins: Callable[[int], object] = lambda _: None,
+) -> Iterator[tuple[Any, int, int]]:
+    """Make calls one after another; of each the result, when it began and when it ended.
+
+    Args:
+        clock: of the instants. begins: is told the number of every call before it begins.
+    """
+    before = sys.gettrace()
+    for number, call in enumerate(calls):
+        method = getattr(subject, call.name)
+        keywords = dict(call.keywords)
+        result: Any
+        begins(number)
+        interruptions.perhaps()
+        invoked = clock()
+        sys.settrace(interruptions.trace)
+        try:
+            result = method(*call.arguments, **keywords)
+        except Exception as error:
+            result = Raised(type(error).__name__, error)
+        finally:
+            sys.settrace(before)
+        yield result, invoked, clock()
+
+
+def run_on_threads(make: Callable[[], Any], program: ParallelProgram, seed: int = 0) -> tuple[Observed, ...]:
+    """Run a program once on a new object, a thread per worker.
+
+    Args:
+        make: makes the object. program: the calls. seed: of where the workers' Python code is interrupted.
+
+    Raises:
+        ParallelError: the object lacks an operation.
+        TimeoutError: a call did not return within `PATIENCE_S`; its thread, which nothing can end, stays behind.
+    """
+    subject = make()
+    check_operations(subject, program.calls)
+    counter = itertools.count()  # its next() is one step under the GIL: a total order of beginnings and ends
+    history = _together(subject, {-1: program.prefix}, counter, seed)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    try:
+        history += _together(subject, dict(enumerate(program.workers)), counter, seed)
+    finally:
+        sys.setswitchinterval(before)
+    return tuple(sorted(history, key=lambda observed: observed.invoked))
+
+
+def _together(
+    subject: Any, parts: dict[int, tuple[Call, ...]], counter: itertools.count[int], seed: int
+) -> list[Observed]:
+    parts = {worker: calls for worker, calls in parts.items() if calls}
+    made: dict[int, list[Observed]] = {worker: [] for worker in parts}
+    barrier = threading.Barrier(len(parts)) if parts else None
+
+    def work(worker: int, calls: tuple[Call, ...]) -> None:
+        assert barrier is not None
+        barrier.wait(PATIENCE_S)
+        seen = make_calls(subject, calls, counter.__next__, Interruptions(f"{seed} {worker}"))
+        for call, told in zip(calls, seen, strict=True):
+            made[worker].append(Observed(worker, call, *told))
+
+    threads = {part[0]: threading.Thread(target=work, args=part, daemon=True) for part in parts.items()}
+    for thread in threads.values():
+        thread.start()
+    give_up = time.monotonic() + PATIENCE_S
+    for worker, thread in threads.items():
+        thread.join(max(0.0, give_up - time.monotonic()))
+        unmade = parts[worker][len(made[worker]) :]
+        if thread.is_alive():
+            raise did_not_return(worker, (unmade or parts[worker])[0])
+        if unmade:
+            raise ParallelError(f"{unmade[0]} ended its thread; an operation returns, or raises an Exception")
+    return list(itertools.chain(*made.values()))
+
+
+def did_not_return(worker: int, what: object) -> TimeoutError:
+    """Of a call that hangs; worker -1 makes the prefix."""
+    who = f"worker {worker}" if worker >= 0 else "beforehand"
+    return TimeoutError(f"{who}: {what} did not return within {PATIENCE_S:g} s")
