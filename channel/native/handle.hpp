@@ -3,6 +3,7 @@
 // The operations are raw METH_FASTCALL slots: 20 ns less a call than a wrapped function, on a path of 30.
 #pragma once
 
+#include <new>
 #include <optional>
 #include <vector>
 
@@ -140,22 +141,7 @@ public:
         PyObject* const sequence = PySequence_Fast(messages, "write_many() takes an iterable of bytes-like objects");
         if (sequence == nullptr) return nullptr;
         const nb::object held = nb::steal(sequence);  // keeps every item alive
-        const auto size = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(sequence));
-        PayloadSource source(size);
-        for (std::size_t i = 0; i < size; ++i)
-            if (!source.add(PySequence_Fast_GET_ITEM(sequence, static_cast<Py_ssize_t>(i)))) return nullptr;
-        GilHook hook(handle->block_);
-        Effort effort;
-        std::size_t done = 0;
-        const auto call = [&] { return handle->core_->write_many(source, size, done, deadline, effort, hook); };
-        const Status status = size < kLongBatch ? call() : hook.without_gil(call);
-        handle->count(Operation::write, effort);
-        if (status == Status::ok) return id_array(source.ids());
-        u64 refused = 0;
-        if (status == Status::too_large) refused = source.largest();
-        else if (done < size) refused = source.message(done).size();
-        handle->raise_status(status, effort, refused);
-        return add_written(source.ids());
+        return or_no_memory([&] { return write_batch(handle, sequence, deadline); });
     }
 
     static PyObject* try_read(PyObject* self, PyObject*) {
@@ -384,6 +370,35 @@ private:
         return nullptr;
     }
 
+    // Runs a call that allocates outside Python's allocator.
+    template <class F>
+    static PyObject* or_no_memory(F&& call) {
+        try {
+            return call();
+        } catch (const std::bad_alloc&) {
+            return PyErr_NoMemory();
+        }
+    }
+
+    static PyObject* write_batch(Handle* handle, PyObject* sequence, Nanoseconds deadline) {
+        const auto size = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(sequence));
+        PayloadSource source(size);
+        for (std::size_t i = 0; i < size; ++i)
+            if (!source.add(PySequence_Fast_GET_ITEM(sequence, static_cast<Py_ssize_t>(i)))) return nullptr;
+        GilHook hook(handle->block_);
+        Effort effort;
+        std::size_t done = 0;
+        const auto call = [&] { return handle->core_->write_many(source, size, done, deadline, effort, hook); };
+        const Status status = size < kLongBatch ? call() : hook.without_gil(call);
+        handle->count(Operation::write, effort);
+        if (status == Status::ok) return id_array(source.ids());
+        u64 refused = 0;
+        if (status == Status::too_large) refused = source.largest();
+        else if (done < size) refused = source.message(done).size();
+        handle->raise_status(status, effort, refused);
+        return add_written(source.ids());
+    }
+
     static PyObject* read_batch(PyObject* self, PyObject* limit, PyObject* timeout, bool blocking) {
         Handle* const handle = of(self);
         Nanoseconds deadline;
@@ -394,7 +409,10 @@ private:
             PyErr_Format(PyExc_ValueError, "limit is a number of messages from 1; got %zd", wanted);
             return nullptr;
         }
-        const auto most = static_cast<std::size_t>(wanted);
+        return or_no_memory([&] { return take_batch(handle, static_cast<std::size_t>(wanted), deadline, blocking); });
+    }
+
+    static PyObject* take_batch(Handle* handle, std::size_t most, Nanoseconds deadline, bool blocking) {
         BatchSink sink(most);
         GilHook hook(handle->block_);
         Effort effort;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <new>
 #include <span>
 #include <utility>
 #include <vector>
@@ -71,7 +72,13 @@ public:
     std::byte* reserve(u64 length, Position id) {
         PyObject* const data = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(length));
         if (data == nullptr) return nullptr;
-        items_.push_back({id, data});
+        try {
+            items_.push_back({id, data});
+        } catch (const std::bad_alloc&) {
+            Py_DECREF(data);
+            PyErr_NoMemory();
+            return nullptr;
+        }
         return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(data));
     }
     // The first `count`, as a list of entries.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import queue
+import subprocess
+import sys
 import threading
 import time
 from itertools import count
@@ -375,3 +377,24 @@ def test_the_queue_facade_answers_a_lost_race_as_a_queue_does() -> None:
     memory[64:72] = (1 << 12 | 5).to_bytes(8, "little")  # another writer is inside
     with pytest.raises(queue.Full):
         facade.put_nowait(b"")
+
+
+_OUT_OF_MEMORY = """
+import resource
+from channel import Channel
+
+with Channel.create(capacity=1 << 16) as channel:
+    messages = [b"m"] * 3_000_000
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (8 << 20), resource.RLIM_INFINITY))
+    try:
+        channel.write_many(messages, timeout=0)
+    except MemoryError:
+        print("no memory, entries", channel.state().entries)
+    channel.unlink()
+"""
+
+
+def test_a_batch_that_memory_does_not_suffice_for_is_an_error_and_not_the_end() -> None:
+    done = subprocess.run([sys.executable, "-c", _OUT_OF_MEMORY], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "no memory, entries 0\n"), done.stderr
