@@ -142,7 +142,7 @@ def examine(
         seen.executions,
         seen.cut,
         len(seen.histories),
-        seen.exhausted,
+        seen.is_whole,
         time.monotonic() - start,
         schedule=failure.schedule if failure else "",
         kills=failure.kills if failure else (),
@@ -202,7 +202,7 @@ def _verdict(
         counted += f"; {size}; sample instead: --driver pct"
     if seen.lost:
         return Verdict.inconclusive(PROPERTY, f"not exhausted, since {seen.lost}; nothing found: {counted}", checked)
-    if not seen.exhausted:
+    if not seen.is_whole:
         return Verdict.inconclusive(PROPERTY, f"not exhausted, and nothing found: {counted}", checked)
     return Verdict.passed(PROPERTY, f"all executions explored: {counted}", checked)
 

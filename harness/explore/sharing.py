@@ -110,6 +110,11 @@ class Collected:
     def is_over(self) -> bool:
         return self.failure is not None or bool(self.lost)
 
+    @property
+    def is_whole(self) -> bool:
+        """Was every execution seen? One that ended at a bound takes along those that others' later steps would make."""
+        return self.exhausted and self.bounded == 0
+
     def add(self, seen: Seen) -> None:
         self.executions += seen.executions
         self.cut += seen.cut

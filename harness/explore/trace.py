@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from harness import _explorer
+from harness.operation import message_number, message_writer
 
 __all__ = ["access", "lanes", "worker_name"]
 
@@ -42,7 +43,10 @@ def access(step: _explorer.Step) -> str:
     if step.kind == "choice":
         return f"choice {step.value}"
     arrow = "->" if step.kind == "read" else "<-"
-    text = f"{step.location} {arrow} {step.value} {order}"
+    # a word that nobody has written yet is 0 and no message's
+    named = step.message and step.value != 0
+    value = f"{message_writer(step.value)}:{message_number(step.value)}" if named else step.value
+    text = f"{step.location} {arrow} {value} {order}"
     if step.exclusive:
         text += " rmw"
     if step.kind == "read" and step.source is not None:

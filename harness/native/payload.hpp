@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <string>
 
 #include "channel/core/memory.hpp"
 
@@ -49,6 +50,12 @@ inline u64 payload_value(const std::byte* payload, std::size_t size) {
     u64 value = 0;
     if (size >= sizeof value) std::memcpy(&value, payload, sizeof value);
     return value;
+}
+
+// A message as it is shown everywhere: writer:number (message_value of harness/operation.py).
+inline std::string message_name(u64 value) {
+    constexpr int number_bits = 40;
+    return std::to_string(value >> number_bits) + ":" + std::to_string(value & ((u64{1} << number_bits) - 1));
 }
 
 // Is every byte the one that fill_payload writes for that size and the value it claims?

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
-from harness.explore import ExploreError, examine, explore, replay
+from harness.explore import ExploreError, examine, explore, replay, sharing
+from harness.explore.parts import Part, Seen, Task, explore_part
 from harness.explore.programs import CONVICTING, SMALL, WITH_DEAD, small_scenario
 from harness.program import ProgramError
 from harness.verdict import Outcome
@@ -100,3 +102,19 @@ def test_what_cannot_be_explored_is_refused_with_a_reason() -> None:
         small_scenario("swarm")
     with pytest.raises(ExploreError, match="too large to explore"):
         explore(small_scenario("mwmr", messages=20))
+
+
+@pytest.mark.parametrize("bounded", [0, 1])
+def test_an_execution_that_ended_at_a_bound_leaves_the_exploration_unfinished(
+    bounded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explored(task: Task, part: Part) -> list[Seen]:
+        return [
+            replace(seen, bounded=bounded, loops=("channel.hpp:559",) * bounded) for seen in explore_part(task, part)
+        ]
+
+    monkeypatch.setattr(sharing, "explore_part", explored)
+    seen = examine(SMALL["swsr"])
+    assert seen.exhausted == (bounded == 0)
+    assert seen.verdict.outcome is (Outcome.INCONCLUSIVE if bounded else Outcome.PASS)
+    assert ("after 64 rounds of the retry loop at channel.hpp:559" in seen.verdict.reason) == (bounded == 1)

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import harness.cluster
+from harness.cli import cli
 from harness.explore.command import command as explore_command
 from harness.explore.programs import CONVICTING
 from harness.explore.replay_command import command as replay_command
@@ -118,3 +119,33 @@ def test_bad_input_is_one_error_that_says_what_would_be_right(arguments: tuple[s
     result = run(*arguments)
     assert result.exception is not None
     assert message in getattr(result.exception, "message", str(result.exception))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("explore nonesuch", "no program 'nonesuch'; there are swsr, mwsr, mwmr, skip-vs-read"),
+        ("explore mwmr --driver quantum", "'quantum' is not one of 'exhaustive', 'crash', 'progress', 'pct'"),
+        ("explore mwmr --mutant nonesuch", "no planted bug 'nonesuch'; there are: doubled-message"),
+        ("explore mwmr --model tso", "'tso' is not one of 'rc11', 'sc'"),
+        ("replay mwmr explore1:00000000:A --mutant nonesuch", "no planted bug 'nonesuch'"),
+        ("replay nonesuch explore1:00000000:A", "no program 'nonesuch'; there are swsr"),
+    ],
+)
+def test_what_there_is_not_is_one_line_and_exit_code_2(
+    arguments: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments.split()) == 2
+    output = capsys.readouterr()
+    assert not output.out
+    (line,) = output.err.splitlines()
+    assert line.startswith(f"channel-harness {arguments.split()[0]}: ")
+    assert message in line
+
+
+def test_messages_are_shown_as_writer_and_number() -> None:
+    program = ("explore", "mwsr", "--messages", "3", "--mutant", "doubled-message")
+    output = run(*program).output
+    assert "write 1:1 = ok" in output
+    assert " <- 1:1 rlx" in output
+    assert str(1 << 40) not in output

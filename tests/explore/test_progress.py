@@ -108,6 +108,20 @@ def test_a_planted_structure_is_stuck_and_its_loop_named(name: str, kind: str, p
     assert (again.what, again.blocked) == (failure.what, kind)
 
 
+def test_a_loop_that_spins_without_pause_is_named_with_its_bound() -> None:
+    subject = _explorer.planted("spinning")
+    failure = _explorer.explore(subject).failures[0]
+    assert (failure.fault, failure.worker) == ("unbounded", 1)
+    assert failure.line == line_of("void await_flag_spinning() {") + 1
+    assert failure.what == (
+        f"worker B made more than 4000 accesses in one execution: the loop at planted.hpp:{failure.line}"
+        " spins without pause() at the end of a failed round"
+    )
+    _, again = _explorer.replay(subject, failure.schedule)
+    assert again is not None
+    assert (again.fault, again.what) == ("unbounded", failure.what)
+
+
 @pytest.mark.parametrize("name", ["ordered locks", "reader locks", "sequence lock", "counter", "awaited", "woken"])
 def test_its_right_twin_is_not(name: str) -> None:
     result = _explorer.explore(_explorer.planted(name))

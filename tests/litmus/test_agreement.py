@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from harness import _explorer
+from harness.explore import subject_of
 from harness.explore.litmus import LITMUS, Instruction, LitmusProgram
+from harness.explore.programs import program as channel_program
 
 _spec = importlib.util.spec_from_file_location("enumerator", Path(__file__).with_name("enumerator.py"))
 assert _spec is not None
@@ -117,3 +119,24 @@ def test_random_walks_reach_every_graph_of_a_small_queue() -> None:
     some = _explorer.sample(subject, "uniform", 1, 20_000, graphs=True)
     # a walk waits in pause(), so that it has the executions without failed rounds and some with them
     assert every.graphs >= some.graphs >= _explorer.explore(subject, graphs=True).graphs
+
+
+@pytest.mark.parametrize("calls", [("WW", "R", "R"), ("WW", "ps", "S")])
+@pytest.mark.parametrize("model", ["rc11", "sc"])
+@pytest.mark.parametrize("strategy", ["uniform", "pct", "pos"])
+def test_a_random_walk_of_the_channel_reaches_no_graph_that_exploration_lacks(
+    calls: tuple[str, ...], model: str, strategy: str
+) -> None:
+    subject = subject_of(channel_program("walks", 48, calls))
+    every = _explorer.explore(subject, model=model, waiting=False, graphs=True)
+    some = _explorer.sample(subject, strategy, 1, 2_000, model=model, graphs=True)
+    assert (every.failed, every.repeated, every.bounded, some.failed) == (0, 0, 0, 0)
+    assert some.graphs <= every.graphs
+    assert len(some.graphs) > 1
+
+
+def test_random_walks_reach_every_graph_of_a_small_channel() -> None:
+    subject = subject_of(channel_program("walks", 48, ("WW", "R", "R")))
+    every = _explorer.explore(subject, waiting=False, graphs=True)
+    some = _explorer.sample(subject, "pct", 1, 2_000, graphs=True)
+    assert some.graphs == every.graphs

@@ -220,6 +220,7 @@ struct Traced {
     std::string order;
     std::string location;
     Word value;
+    bool message;
     bool exclusive;
     std::optional<std::pair<int, int>> source;  // of a read: worker and index of the store
     int stale;                                  // how many newer stores there were
@@ -238,6 +239,7 @@ Traced traced(const Graph& graph, const Program& program, EventId id, const Oper
                 order_names[static_cast<std::size_t>(event.order)],
                 {},
                 event.value,
+                operation.message,
                 event.exclusive || event.updates(),
                 std::nullopt,
                 0,
@@ -342,6 +344,7 @@ NB_MODULE(_explorer, module) {
         .def_ro("order", &Traced::order)
         .def_ro("location", &Traced::location)
         .def_ro("value", &Traced::value)
+        .def_ro("message", &Traced::message, "The value is the identity of a message.")
         .def_ro("exclusive", &Traced::exclusive, "Half of a read-modify-write that succeeds.")
         .def_ro("source", &Traced::source, "Of a read: worker and index of the store, or None for the initial one.")
         .def_ro("stale", &Traced::stale, "How many newer stores there were.")

@@ -312,7 +312,8 @@ private:
             else
                 text += static_cast<char>('A' + call.worker);
             text.append(" ").append(name_of(call.kind));
-            if (call.value != 0 || harness::writes(call.kind)) text.append(" ").append(std::to_string(call.value));
+            if (call.value != 0 || harness::writes(call.kind))
+                text.append(" ").append(harness::message_name(call.value));
             const bool looks = call.kind == harness::Kind::state;
             if (call.target != harness::kNoId && !looks) text.append(" target ").append(std::to_string(call.target));
             text.append(" = ").append(call.status < statuses.size() ? statuses[call.status] : "?");

@@ -129,12 +129,18 @@ public:
     bool on_fiber() const { return current_ >= 0; }
     int current() const { return current_; }
 
-    Word load(Location location, Order order, std::source_location where) {
-        Operation operation{.kind = Kind::read, .order = order, .location = location, .where = where};
+    Word load(Location location, Order order, std::source_location where, bool message = false) {
+        Operation operation{
+            .kind = Kind::read, .order = order, .message = message, .location = location, .where = where};
         return access(operation).value;
     }
-    void store(Location location, Word value, Order order, std::source_location where) {
-        Operation operation{.kind = Kind::write, .order = order, .location = location, .value = value, .where = where};
+    void store(Location location, Word value, Order order, std::source_location where, bool message = false) {
+        Operation operation{.kind = Kind::write,
+                            .order = order,
+                            .message = message,
+                            .location = location,
+                            .value = value,
+                            .where = where};
         access(operation);
     }
     // A read-modify-write that always writes: `next` computes the new value from the one read.

@@ -21,6 +21,7 @@ struct Operation {
     Update update = Update::none;
     bool exclusive = false;  // the second half of a read-modify-write
     bool weak = false;
+    bool message = false;  // the value is the identity of a message: for whoever shows it
     Location location = no_location;
     Word value = 0;     // write: what to store; choice: how many there are
     Word expected = 0;  // compare_exchange

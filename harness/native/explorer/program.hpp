@@ -38,7 +38,6 @@ public:
     Word initial(Location location) const { return initial_[location]; }
     void set_initial(Location location, Word value) { initial_[location] = value; }
     const std::string& name(Location location) const { return names_[location]; }
-    void rename(Location location, std::string name) { names_[location] = std::move(name); }
 
 private:
     std::vector<Word> initial_;

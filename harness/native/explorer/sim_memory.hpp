@@ -161,12 +161,13 @@ public:
         for (std::size_t done = 0; done < size; done += 8) {
             u64 word = 0;
             std::memcpy(&word, from + done, std::min<std::size_t>(8, size - done));
-            store(at + done, word, std::memory_order_relaxed, where);
+            machine(where).store(located(at + done, where), word, Order::relaxed, where, done == 0 && names(at, size));
         }
     }
     void copy_out(std::byte* to, Offset at, std::size_t size, Where where = Where::current()) {
         for (std::size_t done = 0; done < size; done += 8) {
-            const u64 word = load(at + done, std::memory_order_relaxed, where);
+            const u64 word =
+                machine(where).load(located(at + done, where), Order::relaxed, where, done == 0 && names(at, size));
             std::memcpy(to + done, &word, std::min<std::size_t>(8, size - done));
         }
     }
@@ -225,6 +226,10 @@ public:
 
 private:
     static constexpr Nanoseconds long_enough = 2'000'000;  // to suspect an owner, and for a late call to give up
+
+    // The first word of a payload says which message it is (payload.hpp). What is copied from the ring's start on is the
+    // rest of one, since a header comes before it.
+    bool names(Offset at, std::size_t size) const { return size >= 8 && at != block_->geometry().ring(); }
 
     void met_owner(Offset at, u64 owner) {
         if (at == ipc::at::owner) clock().owner = owner;
