@@ -38,29 +38,50 @@ class Needs:
 
     Attributes:
         calls: of one thread, for the sequential specification; 0: one thread alone does not see it.
-        workers, operations: of a program that the explorer convicts; 0: single calls do not show it.
+        workers, operations: of a program that the explorer convicts; 0: no such program.
+        switches, stale, kills: context switches, stale accesses and kills of its schedule.
     """
 
     calls: int = 0
     workers: int = 0
     operations: int = 0
+    switches: int = 0
+    stale: int = 0
+    kills: int = 0
 
 
-# Those that strike every n-th call strike at the second. A worker of a program has at least one operation.
+# Those that strike every n-th call strike at the second.
 _NEEDS = {
-    "doubled-message": Needs(calls=4, workers=2, operations=4),  # two messages, and the second read of one handle
-    "dropped-message": Needs(calls=2, workers=2, operations=3),  # the second write of one handle, and a look
-    "torn-payload": Needs(calls=4, workers=2, operations=3),  # the second write, and the read of that message
-    "skip-any": Needs(calls=2),  # a message, and a skip of another id
-    "early-timeout": Needs(calls=2),  # a read of an empty channel; or a message, and a write that finds no room
-    "overfull": Needs(calls=2),  # two messages that leave less than 16 bytes
-    "no-terminator": Needs(calls=1),  # one message: what stands behind it is no terminator
-    "blind-removal": Needs(workers=2, operations=3),  # one message, and two reads of it
-    # a message, its peek, its read and a write over it: 4; the shrinker may stop at one more, with other sizes
-    "unchecked-peek": Needs(workers=3, operations=5),
-    "early-publish": Needs(workers=2, operations=2),
-    "take-owner-relaxed": Needs(workers=2, operations=2),
-    "publish-relaxed": Needs(workers=2, operations=2),
+    "doubled-message": Needs(calls=4, workers=1, operations=4),  # two messages, and the second read of one handle
+    "dropped-message": Needs(calls=2, workers=1, operations=2),  # the second write of one handle
+    "torn-payload": Needs(calls=4, workers=1, operations=2),  # the second message, and somebody who reads it
+    "skip-any": Needs(calls=2, workers=1, operations=2),  # a message, and a skip of another id
+    "early-timeout": Needs(calls=2, workers=1, operations=1),  # a wait that is in vain
+    "silent-writer": Needs(workers=2, operations=2, switches=1),  # a sleeper, and the message that should wake it
+    "overfull": Needs(calls=2, workers=1, operations=2),  # two messages that leave less than 16 bytes
+    # alone, one message: what stands behind it is no terminator; explored rings begin cleared, and wrap around first
+    "no-terminator": Needs(calls=1, workers=2, operations=3, switches=2),
+    "blind-removal": Needs(workers=2, operations=3, switches=2),  # one message, and two reads of it
+    "unchecked-empty": Needs(workers=3, operations=5, switches=4),  # a lap between the look at head and at the header
+    "unchecked-peek": Needs(workers=3, operations=4, switches=4),  # a message, its peek, its read, a write over it
+    "early-publish": Needs(workers=2, operations=2, switches=2),
+    "lost-wakeup": Needs(workers=2, operations=2, switches=2),
+    "no-recovery": Needs(workers=2, operations=2, switches=1, kills=1),
+    "trusting-recovery": Needs(workers=2, operations=4, switches=4, kills=1),
+    "take-owner-relaxed": Needs(workers=2, operations=2, switches=1, stale=1),
+    "give-owner-relaxed": Needs(workers=3, operations=3, switches=2, stale=1),
+    "give-owner-fence-release": Needs(workers=2, operations=2, switches=1, stale=1),
+    "give-owner-fence-relaxed": Needs(workers=2, operations=2, switches=1, stale=1),
+    "load-head-writer-relaxed": Needs(workers=2, operations=3, switches=2),
+    "writer-fence-relaxed": Needs(workers=3, operations=4, switches=4, stale=1),
+    "publish-relaxed": Needs(workers=2, operations=2, switches=1, stale=1),
+    "load-head-reader-relaxed": Needs(workers=2, operations=5, switches=3, stale=1),
+    "load-header-relaxed": Needs(workers=2, operations=2, switches=1, stale=1),
+    "reader-fence-relaxed": Needs(workers=3, operations=4, switches=4, stale=1),
+    "take-head-relaxed": Needs(workers=3, operations=5, switches=4, stale=1),
+    "load-seq-relaxed": Needs(workers=3, operations=4, switches=5, stale=1),
+    "sleeper-fence-acq-rel": Needs(workers=2, operations=2, switches=1, stale=1),
+    "bump-seq-relaxed": Needs(workers=3, operations=4, switches=5, stale=1),
 }
 
 
@@ -88,6 +109,11 @@ class Mutant:
     def needs(self) -> Needs:
         """How little shows it."""
         return _NEEDS.get(self.name, Needs())
+
+    @property
+    def counts(self) -> bool:
+        """Does it strike every so many calls?"""
+        return self.name in _COUNTED
 
     @property
     def spec(self) -> str:

@@ -17,7 +17,7 @@ from harness.explore.estimate import Size, estimate_size
 from harness.explore.exploration import EVERY, INTERNAL, Cost, Driver, Exploration, ExploreError, Model
 from harness.explore.interleaving import trace
 from harness.explore.minimal import simplest
-from harness.explore.parts import Piece, Seen, Task, kill_plans, walks
+from harness.explore.parts import Kills, Piece, Seen, Task, kill_plans, walks
 from harness.explore.progress import first_questions
 from harness.explore.sharing import Collected, collect
 from harness.explore.subject import subject_of, survivable
@@ -108,20 +108,27 @@ def examine(
     executor: Executor | None = None,
     crashes: int = 1,
     minimise: bool = True,
+    kills: Kills = (),
 ) -> Exploration:
-    """As `explore`, with all that was counted, and the schedule of a failure: the simplest, if `minimise`."""
+    """As `explore`, with all that was counted, and the schedule of a failure: the simplest, if `minimise`.
+
+    Args:
+        kills: (worker, step), of the crash driver: these, instead of all that there are.
+    """
     if driver not in get_args(Driver):
         raise ExploreError(f"unknown driver {driver!r}; there are {', '.join(get_args(Driver))}")
     if model not in get_args(Model):
         raise ExploreError(f"unknown memory model {model!r}; there are {', '.join(get_args(Model))}")
     if crashes not in (1, 2):
         raise ExploreError(f"crashes is 1 or 2; got {crashes}")
+    if kills and driver != "crash":
+        raise ExploreError(f"kills are for the driver 'crash'; got {driver!r}")
     start = time.monotonic()
     deadline = start + seconds
     task = Task(program, driver, model, mutant, every)
     subject_of(program, mutant=mutant, every=every)  # what is wrong with the program is said here and not in a part
     with open_engine(engine, jobs, executor) as doing:
-        seen = _explored(doing, task, executions, deadline, seed, crashes)
+        seen = _explored(doing, task, executions, deadline, seed, crashes, kills)
     failure, cost = seen.failure, None
     if failure is not None and minimise and failure.alone is None and failure.fault != INTERNAL:
         found = simplest(task, failure)
@@ -146,7 +153,7 @@ def examine(
         time.monotonic() - start,
         schedule=failure.schedule if failure else "",
         kills=failure.kills if failure else (),
-        crashes={"crash": crashes, "progress": 1}.get(driver, 0),
+        crashes=len(kills) or {"crash": crashes, "progress": 1}.get(driver, 0),
         alone=failure.alone if failure else None,
         cost=cost,
         engine=doing.name,
@@ -158,12 +165,18 @@ def examine(
 
 
 def _explored(
-    engine: Engine, task: Task, executions: int | None, deadline: float, seed: int, crashes: int
+    engine: Engine,
+    task: Task,
+    executions: int | None,
+    deadline: float,
+    seed: int,
+    crashes: int,
+    kills: Kills,
 ) -> Collected:
     """The pieces that the driver goes through."""
     go_through = partial(collect, engine, task, executions=executions, deadline=deadline)
-    if task.driver == "exhaustive":
-        return go_through([Piece()])
+    if task.driver == "exhaustive" or kills:
+        return go_through([Piece(kills)])
     if task.driver not in ("crash", "progress"):
         return go_through(walks(seed, executions))
     seen = Collected()

@@ -6,7 +6,7 @@ import numpy as np
 
 from harness import _explorer
 from harness.explore.exploration import EVERY, ExploreError
-from harness.operation import Kind
+from harness.operation import NO_TIMEOUT, Kind
 from harness.program import Program
 
 __all__ = ["subject_of", "survivable"]
@@ -55,6 +55,7 @@ def survivable(program: Program) -> Program:
     scripts = []
     for script in program.workers:
         changed = script.copy()
+        changed["timeout"][np.isin(changed["kind"], [Kind.WRITE.value, Kind.READ.value])] = NO_TIMEOUT
         changed["kind"][changed["kind"] == Kind.WRITE] = Kind.TRY_WRITE
         changed["kind"][changed["kind"] == Kind.READ] = Kind.TRY_READ
         changed["timeout"][np.isin(changed["kind"], [Kind.WRITE_MANY.value, Kind.READ_MANY.value])] = 0

@@ -15,11 +15,20 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 from harness.executors.execution import Kill
-from harness.operation import Kind, message_value
+from harness.operation import NO_TIMEOUT, Kind, message_value
 from harness.program import Program, operations
 from harness.stateful.model import ENTRY_ALIGNMENT, entry_bytes
 
-__all__ = ["configurations", "kills", "programs"]
+__all__ = [
+    "SMALLEST_CAPACITY",
+    "SMALLEST_PAYLOAD",
+    "STEPS_OF_A_CALL",
+    "configurations",
+    "ends_by_itself",
+    "kills",
+    "meetings",
+    "programs",
+]
 
 SMALLEST_PAYLOAD = 8
 """Every message carries its identity."""
@@ -27,7 +36,7 @@ SMALLEST_PAYLOAD = 8
 SMALLEST_CAPACITY = 64
 _LONGEST_WAIT_NS = 1_000_000
 _LONGEST_THINK_NS = 20_000
-_STEPS_OF_A_CALL = 14
+STEPS_OF_A_CALL = 14
 """Accesses to shared memory of a write; a kill is before one of them."""
 
 _WRITES = (Kind.WRITE, Kind.TRY_WRITE, Kind.WRITE_MANY)
@@ -108,6 +117,43 @@ def programs(
 
 
 @st.composite
+def meetings(draw: st.DrawFn, *, most_messages: int = 3, largest_capacity: int = 96) -> Program:
+    """Writers and readers that wait for each other without time-out, as many reads as messages: it ends by itself,
+    unless somebody is not woken.
+
+    Args:
+        draw: by Hypothesis. most_messages, largest_capacity: bounds.
+    """
+    capacity = ENTRY_ALIGNMENT * draw(
+        st.integers(SMALLEST_CAPACITY // ENTRY_ALIGNMENT, largest_capacity // ENTRY_ALIGNMENT)
+    )
+    messages = draw(st.integers(1, most_messages))
+    largest = capacity - entry_bytes(0) - 8
+    sizes = draw(st.lists(st.integers(SMALLEST_PAYLOAD, largest), min_size=messages, max_size=messages))
+    first_writes, first_reads = draw(st.integers(1, messages)), draw(st.integers(1, messages))
+    writes = [{"kind": Kind.WRITE.value, "size": size, "timeout": NO_TIMEOUT} for size in sizes]
+    reads = [{"kind": Kind.READ.value, "timeout": NO_TIMEOUT}] * messages
+    dealt = (writes[:first_writes], writes[first_writes:], reads[:first_reads], reads[first_reads:])
+    scripts = [calls for calls in dealt if calls]
+    return Program("drawn", tuple(_numbered(worker, calls) for worker, calls in enumerate(scripts)), capacity)
+
+
+def ends_by_itself(program: Program) -> bool:
+    """Does nobody wait without time-out, or is it one of `meetings`?"""
+    waits = [
+        script["timeout"][np.isin(script["kind"], [kind.value for kind in _WAITING])] == NO_TIMEOUT
+        for script in program.workers
+    ]
+    if not any(wait.any() for wait in waits):
+        return True
+    kinds = [set(script["kind"].tolist()) for script in program.workers]
+    meeting = all(found in ({Kind.WRITE.value}, {Kind.READ.value}) for found in kinds)
+    calls = np.concatenate([script["kind"] for script in program.workers])
+    balanced = np.count_nonzero(calls == Kind.WRITE) == np.count_nonzero(calls == Kind.READ)
+    return meeting and balanced and all(wait.all() for wait in waits)
+
+
+@st.composite
 def kills(draw: st.DrawFn, program: Program, *, most: int = 1) -> tuple[Kill, ...]:
     """Up to `most` workers of `program`, each killed before some step of some call of its own."""
     workers = draw(st.lists(st.integers(0, len(program.workers) - 1), max_size=most, unique=True))
@@ -115,7 +161,7 @@ def kills(draw: st.DrawFn, program: Program, *, most: int = 1) -> tuple[Kill, ..
         Kill(
             worker,
             after=draw(st.integers(0, max(0, len(program.workers[worker]) - 1))),
-            step=draw(st.integers(0, _STEPS_OF_A_CALL)),
+            step=draw(st.integers(0, STEPS_OF_A_CALL)),
         )
         for worker in workers
     )

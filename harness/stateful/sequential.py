@@ -17,6 +17,7 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from harness.stateful.machine import ChannelMachine, machine_of
+from harness.stateful.reduce import cuts, reduced
 from harness.stateful.sequence import CallSequence, Start, Step
 from harness.stateful.session import NotAsSpecified, run_sequence
 
@@ -91,16 +92,17 @@ def reduce_sequence(channel_class: Any, library: ModuleType, sequence: CallSeque
 
     It is minimal: with any one call left out, or any one call replaced by a simpler one of `_simpler_steps`, it passes.
     """
-    best, fact = sequence, _failure(channel_class, library, sequence)
-    improved = bool(fact)
-    while improved:
-        improved = False
-        for candidate in _simpler(best):
-            seen = _failure(channel_class, library, candidate)
-            if seen:
-                best, fact, improved = candidate, seen, True
-                break
-    return best, fact
+    fact = _failure(channel_class, library, sequence)
+    if not fact:
+        return sequence, ""
+
+    def fails(candidate: CallSequence) -> bool:
+        nonlocal fact
+        seen = _failure(channel_class, library, candidate)
+        fact = seen or fact
+        return bool(seen)
+
+    return reduced(sequence, _simpler, fails), fact
 
 
 def _failure(channel_class: Any, library: ModuleType, sequence: CallSequence) -> str:
@@ -117,13 +119,10 @@ def _words(error: Exception) -> str:
 
 
 def _simpler(sequence: CallSequence) -> Iterator[CallSequence]:
-    """The largest cuts first: halves of the calls, quarters, ..., single calls; then each argument."""
+    """Fewer calls, then a simpler channel, then plainer calls."""
     steps = sequence.steps
-    length = len(steps) // 2
-    while length:
-        for begin in range(len(steps) - length, -1, -1):
-            yield replace(sequence, steps=steps[:begin] + steps[begin + length :])
-        length //= 2
+    for fewer in cuts(steps):
+        yield replace(sequence, steps=fewer)
     for start in _simpler_starts(sequence.start):
         yield replace(sequence, start=start)
     for place, step in enumerate(steps):
