@@ -108,11 +108,13 @@ def examine(
     executor: Executor | None = None,
     crashes: int = 1,
     minimise: bool = True,
+    estimate: bool = True,
     kills: Kills = (),
 ) -> Exploration:
     """As `explore`, with all that was counted, and the schedule of a failure: the simplest, if `minimise`.
 
     Args:
+        estimate: of a program that was not exhausted, about how large it is; takes up to `ESTIMATE_SECONDS`.
         kills: (worker, step), of the crash driver: these, instead of all that there are.
     """
     if driver not in get_args(Driver):
@@ -134,7 +136,7 @@ def examine(
         found = simplest(task, failure)
         failure, cost = replace(failure, what=found.what, schedule=found.schedule, kills=found.kills), found.cost
     size = None
-    if driver == "exhaustive" and failure is None and not seen.exhausted:
+    if estimate and driver == "exhaustive" and failure is None and not seen.exhausted:
         size = estimate_size(
             subject_of(program, mutant=mutant, every=every),
             model=model,

@@ -213,6 +213,7 @@ def explored(
         mutant=mutant,
         every=every,
         minimise=minimise,
+        estimate=False,  # hundreds of times what ten thousand executions take
         kills=drawn.kills,
     )
 
@@ -325,7 +326,7 @@ def _with(program: Program, scripts: tuple[npt.NDArray[np.void], ...]) -> Progra
 
 
 def describe_explored(failure: ExploredFailure) -> str:
-    """In this order: the fact; the program, a column per worker; the interleaving; the replay line."""
+    """In this order: the fact; the program, a column per worker; the interleaving; the replay line; Hypothesis's."""
     program, kills, schedule = failure.program, failure.kills, failure.exploration.schedule
     fact, _, _ = failure.exploration.verdict.reason.partition("; schedule ")
     fact, _, _ = fact.partition(f"; {failure.cost}")
@@ -342,8 +343,9 @@ def describe_explored(failure: ExploredFailure) -> str:
         f"interleaving, {failure.cost}:",
         shown.rstrip(),
         "",
-        f"replay: replay(program, {schedule!r}{given_mutant}{given_every}{given_kills}), "
         f"program = Program.from_json({program.to_json()})",
+        f"replay: replay(program, {schedule!r}{given_mutant}{given_every}{given_kills})",
+        f"hypothesis: @example(drawn=Drawn(program{given_kills}))",
     ]
     return "\n".join(lines)
 

@@ -19,7 +19,7 @@ from harness.mutants import parse
 from harness.program import Program
 from harness.stateful.explored import Drawn, explored
 from harness.stateful.sequence import CallSequence
-from harness.stateful.session import run_sequence
+from harness.stateful.sequential import failure_of
 from harness.systems.channel import planted_class
 from harness.verdict import Outcome
 
@@ -56,11 +56,7 @@ class Golden:
         if mutant:
             spec = f"{mutant}:{EVERY}" if parse(mutant).counts else mutant
             tested = planted_class(parse(spec))
-        try:
-            run_sequence(tested, library, self.input)
-        except (AssertionError, library.ChannelError):
-            return True
-        return False
+        return bool(failure_of(tested, library, self.input))
 
     def to_json(self) -> dict[str, Any]:
         data: dict[str, Any] = {"golden": 1, "bug": self.bug, "mutant": self.mutant}

@@ -21,7 +21,14 @@ from harness.stateful.reduce import cuts, reduced
 from harness.stateful.sequence import CallSequence, Start, Step
 from harness.stateful.session import NotAsSpecified, run_sequence
 
-__all__ = ["SequentialFailure", "check_machine", "describe_sequential", "find_sequential", "reduce_sequence"]
+__all__ = [
+    "SequentialFailure",
+    "check_machine",
+    "describe_sequential",
+    "failure_of",
+    "find_sequential",
+    "reduce_sequence",
+]
 
 ATTEMPTS = 3
 """A time-out that comes early may be late enough when the machine is busy: a sequence fails if one of these does."""
@@ -92,20 +99,21 @@ def reduce_sequence(channel_class: Any, library: ModuleType, sequence: CallSeque
 
     It is minimal: with any one call left out, or any one call replaced by a simpler one of `_simpler_steps`, it passes.
     """
-    fact = _failure(channel_class, library, sequence)
+    fact = failure_of(channel_class, library, sequence)
     if not fact:
         return sequence, ""
 
     def fails(candidate: CallSequence) -> bool:
         nonlocal fact
-        seen = _failure(channel_class, library, candidate)
+        seen = failure_of(channel_class, library, candidate)
         fact = seen or fact
         return bool(seen)
 
     return reduced(sequence, _simpler, fails), fact
 
 
-def _failure(channel_class: Any, library: ModuleType, sequence: CallSequence) -> str:
+def failure_of(channel_class: Any, library: ModuleType, sequence: CallSequence) -> str:
+    """What is wrong with the answers to a sequence of calls, in words; "" if nothing is, in `ATTEMPTS` attempts."""
     for _ in range(ATTEMPTS):
         try:
             run_sequence(channel_class, library, sequence)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, example, given, settings
 
 from harness.explore import replay
 from harness.mutants import Mutant, all_mutants
 from harness.operation import Kind
+from harness.program import Program
 from harness.stateful.explored import EXECUTIONS, Drawn, describe_explored, explored, explored_programs, find_explored
 from harness.verdict import Outcome
 
 EXPECTED = Path(__file__).with_name("early_publish.txt")
 EXPLORED = [mutant for mutant in all_mutants() if mutant.needs.workers]
+
+# drawn and shrunk in seconds each; their goldens are run always
+SLOW = {"unchecked-empty", "give-owner-relaxed", "reader-fence-relaxed", "unchecked-peek"}
 
 # they show only to state(), which is not drawn
 BEYOND = {"store-tail-relaxed", "load-tail-relaxed"}
@@ -25,7 +31,13 @@ def test_every_bug_is_explored_but_for_those_that_drawn_programs_cannot_show() -
     assert {mutant.name for mutant in all_mutants()} - {mutant.name for mutant in EXPLORED} <= BEYOND
 
 
-@pytest.mark.parametrize("mutant", EXPLORED, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        pytest.param(mutant, id=mutant.name, marks=[pytest.mark.stress] if mutant.name in SLOW else [])
+        for mutant in EXPLORED
+    ],
+)
 def test_a_planted_bug_is_shrunk_to_what_it_needs(mutant: Mutant) -> None:
     found = find_explored(mutant.name)
     assert found is not None
@@ -54,6 +66,27 @@ def test_a_drawn_program_is_exhausted_or_buys_ten_thousand_executions() -> None:
     explore_all()
     assert len(bought) >= 200
     assert max(bought) >= EXECUTIONS
+
+
+def test_the_example_of_the_text_reproduces_under_hypothesis() -> None:
+    """The last line of the text, as a person would paste it: with no phase but the explicit examples."""
+    found = find_explored("no-recovery")
+    assert found is not None
+    assert found.kills
+    *_, assignment, _, last = describe_explored(found).splitlines()
+    names: dict[str, Any] = {"Program": Program, "Drawn": Drawn, "example": example}
+    exec(assignment, names)  # the text is ours
+    decorator: Callable[[Callable[..., None]], Callable[..., None]] = eval(last.removeprefix("hypothesis: @"), names)
+
+    @settings(phases=[Phase.explicit])
+    @decorator
+    @given(drawn=explored_programs())
+    def passes(drawn: Drawn) -> None:
+        assert drawn.kills == found.kills
+        assert explored(drawn, "no-recovery").verdict.outcome is not Outcome.FAIL, "reproduced"
+
+    with pytest.raises(AssertionError, match="reproduced"):
+        passes()
 
 
 def test_the_text_is_the_expected_one() -> None:
