@@ -1,6 +1,6 @@
 """A state machine that tests the naive queue from one thread, and passes; run in parallel, it finds the bug.
 
-python examples/naive_queue_machine.py
+python -m examples.naive_queue_machine
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The naive queue again, in shared memory: its bug shows between processes, too.
 
-python examples/shared_queue.py
+python -m examples.shared_queue
 """
 
 from __future__ import annotations

@@ -119,15 +119,20 @@ def _together(
     subject: Any, parts: dict[int, tuple[Call, ...]], counter: itertools.count[int], seed: int
 ) -> list[Observed]:
     parts = {worker: calls for worker, calls in parts.items() if calls}
+    if not parts:
+        return []
     made: dict[int, list[Observed]] = {worker: [] for worker in parts}
-    barrier = threading.Barrier(len(parts)) if parts else None
+    ended: dict[int, BaseException] = {}
+    barrier = threading.Barrier(len(parts))
 
     def work(worker: int, calls: tuple[Call, ...]) -> None:
-        assert barrier is not None
         barrier.wait(PATIENCE_S)
         seen = make_calls(subject, calls, counter.__next__, Interruptions(f"{seed} {worker}"))
-        for call, told in zip(calls, seen, strict=True):
-            made[worker].append(Observed(worker, call, *told))
+        try:
+            for call, told in zip(calls, seen, strict=True):
+                made[worker].append(Observed(worker, call, *told))
+        except BaseException as error:
+            ended[worker] = error
 
     threads = {part[0]: threading.Thread(target=work, args=part, daemon=True) for part in parts.items()}
     for thread in threads.values():
@@ -139,7 +144,9 @@ def _together(
         if thread.is_alive():
             raise did_not_return(worker, (unmade or parts[worker])[0])
         if unmade:
-            raise ParallelError(f"{unmade[0]} ended its thread; an operation returns, or raises an Exception")
+            raise ParallelError(
+                f"{unmade[0]} ended its thread; an operation returns, or raises an Exception"
+            ) from ended.get(worker)
     return list(itertools.chain(*made.values()))
 
 

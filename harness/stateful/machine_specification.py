@@ -38,6 +38,8 @@ from harness.stateful.observation import Call, ParallelError, Raised
 
 __all__ = ["MachineSpecification", "RuleCall", "from_machine"]
 
+_ONE_CALL = "to be run in parallel, a rule makes one call, the same in every state"
+
 
 @dataclass(frozen=True, repr=False)
 class RuleCall(Call):
@@ -82,7 +84,10 @@ class MachineSpecification:
         self._machine = machine
         self._subject = subject
         self._latest: tuple[_Order, RuleBasedStateMachine, _StandIn] | None = None
-        made = machine()
+        try:
+            made = machine()
+        except Exception as error:
+            raise ParallelError(f"{machine.__name__}() fails: {type(error).__name__}: {error}") from error
         rules = made.rules() if callable(made.rules) else made.rules  # a method in older versions of Hypothesis
         self.rules: dict[str, Rule] = {rule.function.__name__: rule for rule in rules}
         if made._initialize_rules_to_run:
@@ -122,8 +127,7 @@ class MachineSpecification:
         if call is None:
             told = "" if problem is None else f" ({type(problem).__name__}: {problem})"
             raise ParallelError(
-                f"rule {name} calls no method of self.{self._subject} on a new machine{told}; to be run in parallel, a "
-                "rule makes one call, the same in every state"
+                f"rule {name} calls no method of self.{self._subject} on a new machine{told}; {_ONE_CALL}"
             )
         return RuleCall(call.name, call.arguments, call.keywords, name, tuple(given.items()))
 
@@ -158,10 +162,9 @@ class MachineSpecification:
         stand_in.expect(call, operation.result)
         problem = _play(machine, self.rules[call.rule], dict(call.given))
         if stand_in.wrong or stand_in.called is None:
-            told = stand_in.wrong or "calls nothing" + (f" ({problem!r})" if problem else "")
+            told = stand_in.wrong or "makes none" + (f" ({problem!r})" if problem else "")
             raise ParallelError(
-                f"rule {call.rule} made the call {call} on a new machine, but {told} in another state; to be run in "
-                "parallel, a rule makes one call, the same in every state"
+                f"rule {call.rule} made the call {call} on a new machine, but played back it {told}; {_ONE_CALL}"
             )
         return problem is None
 
@@ -206,12 +209,12 @@ class _StandIn:
             self._expected.keywords,
         )
         if self.called is not None or not same:
-            self.wrong = f"also {call}" if self.called is not None else str(call)
+            self.wrong = f"{'makes' if self.called is None else 'also makes'} the call {call}"
             raise _Told
         self.called = call
         if isinstance(self._answer, Raised):
             if self._answer.exception is None:
-                self.wrong = f"is to meet a {self._answer.kind} that cannot be sent between processes"
+                self.wrong = f"meets a {self._answer.kind} that cannot be sent between processes"
                 raise _Told
             raise self._answer.exception
         return self._answer
