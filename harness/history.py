@@ -144,9 +144,9 @@ class History:
         row = self.operations[index]
         kind, status = Kind(int(row["kind"])), Status(int(row["status"]))
         parts = []
-        if status is Status.OK or kind.writes:
+        if status is Status.OK or kind.writes or (kind is Kind.SKIP and int(row["target"]) == NO_ID):
             parts.append(f"message {self.message(int(row['value']))}")
-        if kind is Kind.SKIP:
+        if kind is Kind.SKIP and int(row["target"]) != NO_ID:
             parts.append(f"target {int(row['target'])}")
         if int(row["timeout"]) != NO_TIMEOUT:
             parts.append(f"timeout {int(row['timeout']):,} ns")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from harness.operation import NO_ID, Kind, Status
 
-__all__ = ["UNKNOWN_VALUE", "resolve_skips"]
+__all__ = ["UNKNOWN_VALUE", "resolve_by_reports", "resolve_skips"]
 
 UNKNOWN_VALUE = 2**64 - 1
 """Value of a message whose id nobody wrote: no message of a program has it."""
@@ -25,26 +25,36 @@ _SKIPS = [Kind.SKIP.value, Kind.SKIP_FORCE.value]
 
 def resolve_skips(operations: npt.NDArray[np.void]) -> None:
     """Fill in ``value`` (and the ``size`` that was written) of every skip that reports an id, in place."""
+    wanted, ids = resolve_by_reports(operations)
+    if not len(wanted):
+        return
+    kind, pending = operations["kind"], operations["status"] == Status.PENDING.value
+    written = np.isin(kind, _WRITES) & pending
+    wanted = wanted[_look_up(operations, ids, wanted, np.flatnonzero(written & (ids != NO_ID)))]
+    if len(wanted):
+        _assign_pending(operations, ids, wanted, np.flatnonzero(written))
+
+
+def resolve_by_reports(
+    operations: npt.NDArray[np.void],
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint64]]:
+    """Fill in what operations that returned say for certain, in place.
+
+    Returns:
+        The skips whose entry none of them names (UNKNOWN_VALUE until one does); the id that each row is about.
+    """
     kind, status = operations["kind"], operations["status"]
     # what a skip(id) that is OK removed is the entry that it was asked for, whatever else it says
     asked = (kind == Kind.SKIP.value) & (status == Status.OK.value)
     ids = np.where(asked, operations["target"], operations["id"])
     named = np.isin(kind, _SKIPS) & np.isin(status, [Status.OK.value, Status.MISMATCH.value]) & (ids != NO_ID)
     wanted = np.flatnonzero(named)
-    if not len(wanted):
-        return
-    operations["value"][wanted] = UNKNOWN_VALUE
-    written = np.isin(kind, _WRITES)
-    known = ids != NO_ID
-    sources = [
-        written & (status == Status.OK.value) & known,
-        np.isin(kind, _PAYLOADS) & (status == Status.OK.value) & known,
-        written & (status == Status.PENDING.value) & known,
-    ]
-    for source in sources:
-        wanted = wanted[_look_up(operations, ids, wanted, np.flatnonzero(source))]
     if len(wanted):
-        _assign_pending(operations, ids, wanted, np.flatnonzero(written & (status == Status.PENDING.value)))
+        operations["value"][wanted] = UNKNOWN_VALUE
+        reported = (status == Status.OK.value) & (ids != NO_ID)
+        for source in (np.isin(kind, _WRITES), np.isin(kind, _PAYLOADS)):
+            wanted = wanted[_look_up(operations, ids, wanted, np.flatnonzero(source & reported))]
+    return wanted, ids
 
 
 def _look_up(

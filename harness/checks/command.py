@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from harness.checks.judgement import BUDGET_S, Judgement, judge
+from harness.checks.judgement import BUDGET_S, FIFO, Judgement, judge
 from harness.checks.specifications import SPECIFICATIONS, SpecificationError, find
 from harness.exchange.memory import available
 from harness.history import HistoryError
@@ -40,6 +40,7 @@ class _Task:
     budget: float
     drained: bool
     memory: int
+    stream: bool
     recorded: bool
 
 
@@ -68,6 +69,11 @@ class _Task:
     metavar="GB",
     help="What all files judged at a time may take; a larger history is refused.  [default: what the machine has]",
 )
+@click.option(
+    "--stream",
+    is_flag=True,
+    help="Judge a FIFO while it is read, however long: it need not fit into memory, nor end.",
+)
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Files judged at a time.")
 @click.option(
     "--json",
@@ -88,6 +94,7 @@ def command(
     budget: float,
     drained: bool,
     memory: float | None,
+    stream: bool,
     jobs: int,
     json_file: Path | None,
     report: Path | None,
@@ -108,9 +115,11 @@ def command(
             find(specification)
         except SpecificationError as error:
             raise click.UsageError(str(error)) from error
+    if stream and specification not in (None, FIFO):
+        raise click.UsageError(f"--stream judges a {FIFO} alone, not {specification!r}; leave --stream out")
     limit = int(memory * 1e9) if memory is not None else available()
     share = limit // min(jobs, len(files))
-    tasks = [_Task(file, specification, budget, drained, share, report is not None) for file in files]
+    tasks = [_Task(file, specification, budget, drained, share, stream, report is not None) for file in files]
     judged = _judge_all(tasks, jobs)
     if report is not None:
         _write_report([record for _, record in judged if record is not None], report)
@@ -142,17 +151,25 @@ def _judge_all(tasks: list[_Task], jobs: int) -> list[_Judged]:
 def _judge_one(task: _Task) -> _Judged:
     start = time.monotonic()
     try:
-        judgement = judge(
-            task.file,
-            task.specification,
-            budget=task.budget,
-            drained=task.drained,
-            memory=task.memory,
-            tell=_foresee,
-        )
+        judgement = _judged(task)
     except (HistoryError, SpecificationError) as error:
         judgement = Judgement(task.file, error=str(error))
     return _recorded(judgement, task, time.monotonic() - start)
+
+
+def _judged(task: _Task) -> Judgement:
+    if task.stream:
+        from harness.checks.stream import judge_stream
+
+        return judge_stream(task.file, task.specification, drained=task.drained, memory=task.memory)
+    return judge(
+        task.file,
+        task.specification,
+        budget=task.budget,
+        drained=task.drained,
+        memory=task.memory,
+        tell=_foresee,
+    )
 
 
 def _recorded(judgement: Judgement, task: _Task, seconds: float = 0.0) -> _Judged:

@@ -41,7 +41,7 @@ from harness.history import History
 from harness.operation import Kind
 from harness.verdict import Verdict, Witness
 
-__all__ = ["check_fifo"]
+__all__ = ["assertions_of", "check_fifo"]
 
 PROPERTY = "fifo"
 _BY_CAPACITY = ("FULL", "OVERFLOW")
@@ -54,7 +54,7 @@ def check_fifo(history: History, model: Model | None = None) -> Verdict:
         history: to judge. model: ``model_of(history)``, where the caller has it already.
     """
     model = model or model_of(history)
-    assertions = _assertions(model)
+    assertions = assertions_of(model)
     violation, guessed = _decided(model)
     if violation is not None and not guessed:
         return _failed(_shrunk(history, violation), assertions)
@@ -259,8 +259,8 @@ def _cover(start: Ints, end: Ints, value: Ints, begin: int, until: int) -> list[
 # ---- what was asserted
 
 
-def _assertions(model: Model) -> dict[str, int]:
-    """One property of one operation is one assertion."""
+def assertions_of(model: Model) -> dict[str, int]:
+    """What the decision asserts: one property of one operation is one assertion."""
     kinds = np.ascontiguousarray(model.history.operations["kind"])
 
     def by_kind(rows: Ints, *names: str) -> dict[str, int]:

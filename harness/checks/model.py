@@ -75,7 +75,7 @@ class Model:
         full: intervals in which a message of `size` did not fit at an instant (FULL, write TIMEOUT).
         unseen: pending writes that nobody saw; they may count for FULL.
         anonymous: inv of pending removals that may have taken any value, sorted.
-        pending_skips: pending skip of an entry whose value is known: (value, inv).
+        pending_skips: pending skip of an entry whose value is known, or told instead of an id: (value, inv).
         write_order, read_order: rows of batches, in order: (group, value) with groups contiguous.
     """
 
@@ -223,7 +223,10 @@ def model_of(history: History) -> Model:
     )
     fulls = writes & ((status == Status.FULL.value) | timed_out)
 
-    skips = np.flatnonzero(pending & (kind == Kind.SKIP.value) & (rows["target"] != NO_ID))
+    left = pending & (kind == Kind.SKIP.value)
+    by_value = np.flatnonzero(left & (rows["target"] == NO_ID))
+    by_value = by_value[number[by_value] != NOT]  # what nobody wrote was not removed
+    skips = np.flatnonzero(left & (rows["target"] != NO_ID))
     wanted = rows["target"][skips]
     holders = np.flatnonzero((kept | removals | peeks) & (rows["id"] != NO_ID)) if len(skips) else skips
     holders = holders[np.isin(rows["id"][holders], wanted)]
@@ -231,7 +234,7 @@ def model_of(history: History) -> Model:
     named = np.array([by_id.get(entry, NOT) for entry in wanted.tolist()], np.int64)
     # an entry that nobody else named may be the message of any pending write
     anonymous = np.sort(np.concatenate([inv[pending & among(kind, _ANONYMOUS)], inv[skips[named == NOT]]]))
-    skips, named = skips[named != NOT], named[named != NOT]
+    skips, named = np.append(skips[named != NOT], by_value), np.append(named[named != NOT], number[by_value])
 
     batched = np.flatnonzero(batch)
 

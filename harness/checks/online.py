@@ -15,12 +15,14 @@ therefore holds all that comes after it. FULL is decided among what is held at t
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import numpy.typing as npt
 
-from harness.checks.fifo import check_fifo
+from harness.checks.fifo import assertions_of, check_fifo
 from harness.checks.heads import heads_of
-from harness.checks.model import NOT, Bools, model_of
+from harness.checks.model import NOT, Bools, Ints, model_of
 from harness.history import OPERATION_RECORD, PENDING_RETURN, History, HistoryError, operation_record
 from harness.operation import Kind, Status
 from harness.verdict import Outcome, Verdict
@@ -30,6 +32,7 @@ __all__ = ["OnlineFifo"]
 Rows = npt.NDArray[np.void]
 
 _WINDOW = 1 << 16
+_NOTHING: Rows = np.zeros(0, OPERATION_RECORD)
 
 
 class OnlineFifo:
@@ -38,39 +41,50 @@ class OnlineFifo:
     An operation that failed in a way nobody understands is never completed: it stays open.
     """
 
-    def __init__(self, capacity: int | None = None, *, window: int = _WINDOW) -> None:
+    def __init__(self, capacity: int | None = None, *, window: int | None = _WINDOW) -> None:
         """
         Args:
             capacity: accounted bytes of the queue; None: unbounded, or unknown. window: rows to collect before they are
-                judged; memory is about three times as many, or what overlaps the oldest open operation.
+                judged; memory is about three times as many, or what overlaps the oldest open operation. None: they are
+                judged when `settle` is called.
 
         Raises:
             ValueError: the window is not positive.
         """
-        if window < 1:
+        if window is not None and window < 1:
             raise ValueError(f"a window has at least one row; got {window}")
         self._capacity = capacity
         self._window = window
         self._limit = window
-        self._kept = np.zeros(0, OPERATION_RECORD)
-        self._fresh: list[Rows] = []
+        self._kept = _NOTHING
+        self._kept_lines = np.zeros(0, np.int64)
+        self._fresh: list[tuple[Rows, Ints]] = []
         self._count = 0
+        self._opened = (_NOTHING, np.zeros(0, np.int64))
+        self._assertions: Counter[str] = Counter()
+        self._failed: tuple[History, Ints] | None = None
         self._open: dict[int, Rows] = {}
         self._calls = 0
         self._now = int(np.iinfo(np.int64).min)
         self._settled = 0
         self._most_held = 0
         self._failure: Verdict | None = None
+        self._judged: Verdict | None = None
 
     @property
     def held(self) -> int:
         """Operations in memory."""
-        return len(self._kept) + self._count + len(self._open)
+        return len(self._kept) + self._count + len(self._open) + len(self._opened[0])
 
     @property
     def most_held(self) -> int:
         """The most that ever were."""
         return max(self._most_held, self.held)
+
+    @property
+    def opened(self) -> int:
+        """Operations that are open: the last rows of `witness`."""
+        return len(self._open) + len(self._opened[0])
 
     @property
     def settled(self) -> int:
@@ -115,85 +129,118 @@ class OnlineFifo:
         row["status"], row["returned"] = status, time
         for name, content in fields.items():
             row[name] = content
-        self._add(row)
+        self._add(row, _no_lines(row))
 
-    def feed(self, rows: Rows, horizon: int) -> None:
+    def feed(
+        self,
+        rows: Rows,
+        horizon: int,
+        *,
+        opened: Rows = _NOTHING,
+        lines: Ints | None = None,
+        opened_lines: Ints | None = None,
+    ) -> None:
         """Operations that have returned.
 
         Args:
-            rows: of OPERATION_RECORD, in any order. horizon: ns; every operation that was not fed yet was, or will be,
-                called then or later.
+            rows: of OPERATION_RECORD, in any order. horizon: ns; every operation that neither was fed nor is open was,
+                or will be, called then or later. opened: all that are open, as they stand at the horizon; they are fed
+                when they have returned. lines, opened_lines: where either stand in a file.
 
         Raises:
-            HistoryError: an operation is pending, or was called before the horizon given last.
+            HistoryError: an operation is pending, or was called before the horizon given last and not open then.
         """
-        if rows.dtype != OPERATION_RECORD:
-            raise HistoryError(f"rows have dtype {rows.dtype}; expected OPERATION_RECORD")
-        if len(rows) and int(rows["invoked"].min()) < self._now:
+        if rows.dtype != OPERATION_RECORD or opened.dtype != OPERATION_RECORD:
+            raise HistoryError(f"rows have dtype {rows.dtype} and {opened.dtype}; expected OPERATION_RECORD")
+        called = np.concatenate([rows["invoked"], opened["invoked"]])
+        early = called[called < self._now]
+        if len(early) and not np.isin(early, self._opened[0]["invoked"]).all():
             raise HistoryError(f"an operation was called before {self._now} ns, the horizon that was promised")
         if (rows["status"] == Status.PENDING.value).any():
             raise HistoryError("only operations that have returned are fed; what is open is invoked")
         self._advance(horizon)
-        self._add(rows)
+        if self._failure is None:
+            self._opened = (opened, _no_lines(opened) if opened_lines is None else opened_lines)
+        self._add(rows, _no_lines(rows) if lines is None else lines)
 
     def verdict(self) -> Verdict:
         """What holds of all operations so far; those that are open may have had their effect or not."""
-        if self._failure is None:
-            verdict = check_fifo(self._history())
-            if verdict.outcome is not Outcome.FAIL:
-                return self._summed(verdict)
-            self._failure = self._summed(verdict)
-        return self._failure
+        if self._failure is None and self._judged is None:
+            history = self._history()
+            self._judged = self._summed(check_fifo(history))
+            if self._judged.outcome is Outcome.FAIL:
+                self._failed, self._failure = (history, self.lines()), self._judged
+        verdict = self._failure or self._judged
+        assert verdict is not None
+        return verdict
 
     def witness(self) -> History:
         """What is held: the rows that the witness of a failed verdict names are its rows."""
-        return self._history()
+        return self._history() if self._failed is None else self._failed[0]
+
+    def lines(self) -> Ints:
+        """Of the rows of `witness`; 0 where none was told."""
+        if self._failed is not None:
+            return self._failed[1]
+        self._held_rows()
+        return np.concatenate([self._kept_lines, self._opened[1], np.zeros(len(self._open), np.int64)])
+
+    def settle(self) -> Rows:
+        """Judge what is held, and drop what is settled; what was dropped."""
+        self._most_held = self.most_held
+        if self.verdict().outcome is Outcome.FAIL:
+            return _NOTHING
+        rows = self._held_rows()
+        settled = self._settled_rows()
+        dropped: Rows = rows[settled]
+        self._kept, self._kept_lines = rows[~settled], self._kept_lines[~settled]
+        self._settled += len(dropped)
+        self._judged = None
+        self._assertions.update(assertions_of(model_of(History(dropped, self._capacity))))
+        if self._window is not None:
+            self._limit = 2 * len(self._kept) + self._window
+        return dropped
 
     def _advance(self, time: int) -> None:
         if time < self._now:
             raise HistoryError(f"time ran backwards: {time} ns after {self._now} ns")
         self._now = time
+        self._judged = None
 
-    def _add(self, rows: Rows) -> None:
+    def _add(self, rows: Rows, lines: Ints) -> None:
         if self._failure is not None:
             return
-        self._fresh.append(rows)
+        self._fresh.append((rows, lines))
         self._count += len(rows)
-        if len(self._kept) + self._count >= self._limit:
-            self._settle()
+        if self._limit is not None and len(self._kept) + self._count >= self._limit:
+            self.settle()
 
     def _held_rows(self) -> Rows:
         if self._fresh:
-            self._kept = np.concatenate([self._kept, *self._fresh])
+            self._kept = np.concatenate([self._kept, *(rows for rows, _ in self._fresh)])
+            self._kept_lines = np.concatenate([self._kept_lines, *(lines for _, lines in self._fresh)])
             self._fresh, self._count = [], 0
         return self._kept
 
     def _history(self) -> History:
-        return History(np.concatenate([self._held_rows(), *self._open.values()]), self._capacity)
+        return History(np.concatenate([self._held_rows(), self._opened[0], *self._open.values()]), self._capacity)
 
     def _summed(self, verdict: Verdict) -> Verdict:
         """With what was dropped after it was judged."""
-        settled = {"judged in passing": self._settled} if self._settled else {}
         reason = f"{verdict.reason}; {self._settled:,} operations before them hold" if self._settled else verdict.reason
-        assertions = {**verdict.assertions, **settled}
-        if verdict.outcome is Outcome.INCONCLUSIVE and not any(verdict.assertions.values()):
+        assertions = dict(self._assertions + Counter(verdict.assertions))
+        if (
+            verdict.outcome is Outcome.INCONCLUSIVE
+            and not any(verdict.assertions.values())
+            and any(assertions.values())
+        ):
             return Verdict.passed(verdict.property, reason, assertions)
         return Verdict(verdict.property, verdict.outcome, reason, verdict.rule, assertions, verdict.witness)
 
-    def _settle(self) -> None:
-        """Judge what is held, and drop what is settled."""
-        self._most_held = self.most_held
-        if self.verdict().outcome is Outcome.FAIL:
-            return
-        rows = self._held_rows()
-        settled = self._settled_rows()
-        self._kept = rows[~settled]
-        self._settled += int(settled.sum())
-        self._limit = 2 * len(self._kept) + self._window
-
     def _settled_rows(self) -> Bools:
         rows = self._held_rows()
-        horizon = min([self._now, *(int(row["invoked"][0]) for row in self._open.values())])
+        waiting = np.concatenate([self._opened[0], *self._open.values()])["invoked"]
+        horizon = int(waiting.min(initial=self._now))
         late = rows["returned"] >= horizon
         edge = min(horizon, int(rows["invoked"][late].min(initial=horizon)))
 
@@ -209,8 +256,14 @@ class OnlineFifo:
         over &= (heads.first_ret >= heads.last_inv) | (there <= 0)
 
         settled: Bools = rows["returned"] < horizon  # whatever says nothing of a message
+        told = np.flatnonzero(rows["status"] == Status.CLOSED.value)
+        settled[told[np.argsort(rows["returned"][told])[:1]]] = False  # no write may begin after the first CLOSED
         bound = np.concatenate([model.write_row, model.removal_row, model.peeks.row])
         value = np.concatenate([np.arange(model.count), np.arange(model.count), model.peeks.value])
         known = bound != NOT
         settled[bound[known]] = over[value[known]]
         return settled
+
+
+def _no_lines(rows: Rows) -> Ints:
+    return np.zeros(len(rows), np.int64)

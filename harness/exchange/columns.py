@@ -46,10 +46,12 @@ class Names(dict[Any, int]):
 class Values:
     """Any JSON value as an integer: integers from 0 stand for themselves, the k-th of all others is -1 - k.
 
-    `others` has those, each once. What JSON tells apart stays apart: 1, 1.0, true and "1" are four values.
+    `others` has those from the `first` on, each once; a stream forgets the oldest. What JSON tells apart stays apart:
+    1, 1.0, true and "1" are four values.
     """
 
     others: list[Any] = field(default_factory=list)
+    first: int = 0
     _numbers: dict[str | bytes, int] = field(default_factory=dict)
 
     def encode(self, value: Any) -> int:
@@ -58,10 +60,10 @@ class Values:
             return NO_VALUE
         if type(value) is int and 0 <= value < _PLAIN:
             return value
-        key = value if isinstance(value, str) else json.dumps(value, sort_keys=True).encode()
+        key = _key(value)
         number = self._numbers.get(key)
         if number is None:
-            number = self._numbers[key] = -1 - len(self.others)
+            number = self._numbers[key] = -1 - self.first - len(self.others)
             self.others.append(value)
         return number
 
@@ -69,7 +71,15 @@ class Values:
         """The value of an integer."""
         if number == NO_VALUE:
             return None
-        return number if number >= 0 else self.others[-1 - number]
+        return number if number >= 0 else self.others[-1 - number - self.first]
+
+    def forget(self, before: int) -> None:
+        """Nobody will ask for one of the first `before` of the others again; who comes again is a new one."""
+        count = max(before - self.first, 0)
+        for value in self.others[:count]:
+            del self._numbers[_key(value)]
+        del self.others[:count]
+        self.first += count
 
     def column(self, values: Sequence[Any]) -> Ints:
         """Many at once."""
@@ -82,6 +92,10 @@ class Values:
                 if len(column) - int(plain.sum()) == missing:
                     return column
         return np.fromiter(map(self.encode, values), np.int64, len(values))
+
+
+def _key(value: Any) -> str | bytes:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True).encode()
 
 
 @dataclass

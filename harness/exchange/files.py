@@ -18,15 +18,15 @@ from harness.exchange.calls import Recording, recording_of
 from harness.exchange.columns import EventColumns, Ints, Vocabulary
 from harness.exchange.from_history import events_of
 from harness.exchange.jepsen import read_edn, read_jepsen_log
-from harness.exchange.jsonl import read_json_lines
-from harness.exchange.lines import Piece, pieces_of
+from harness.exchange.jsonl import read_json_lines, read_piece
+from harness.exchange.lines import Piece, arriving_pieces, pieces_of
 from harness.exchange.memory import CALL_BYTES, ROW_BYTES, Memory, available
 from harness.exchange.npz import load_npz
 from harness.exchange.pairing import CallColumns, Pairing
 from harness.exchange.to_history import QueueRows
 from harness.history import History, HistoryError
 
-__all__ = ["Reading", "load_history", "load_recording", "open_reading", "save_history"]
+__all__ = ["Reading", "load_history", "load_recording", "open_reading", "open_stream", "save_history"]
 
 _Reader = Callable[[str, Iterator[Piece], Vocabulary, dict[str, Any]], Iterator[EventColumns]]
 _READERS: dict[str, _Reader] = {
@@ -148,6 +148,38 @@ def open_reading(
 
             columns = reader(name, pieces_of(name, stream), words, header)
             yield Reading(name, columns, words, header, limit, tell, read_so_far)
+    except (OSError, EOFError, zlib.error) as error:
+        raise HistoryError(f"{name}: cannot be read: {error}") from error
+
+
+_Arriving = Iterator[EventColumns | None]
+
+
+@contextmanager
+def open_stream(
+    path: Path | str, words: Vocabulary, header: dict[str, Any], *, idle: float
+) -> Iterator[tuple[str, _Arriving]]:
+    """Open JSON Lines, packed or not, as a stream; ``-`` is standard input.
+
+    Args:
+        words, header: filled in on the way. idle: seconds without an event after which None stands for one.
+
+    Returns:
+        The name for errors, and the events as they arrive.
+
+    Raises:
+        HistoryError: as `open_reading`; or it is of another kind.
+    """
+    name = "<stdin>" if str(path) == STANDARD_INPUT else str(path)
+    suffix = _inner(path).suffix
+    if name != "<stdin>" and Path(path).is_dir():
+        raise HistoryError(f"{name}: is a folder; give the files in it")
+    if name != "<stdin>" and _READERS.get(suffix) is not read_json_lines:
+        raise HistoryError(f"{name}: a stream is JSON Lines (.jsonl, also with .gz); judge {suffix!r} without --stream")
+    try:
+        with _opened(path) as file:
+            pieces = arriving_pieces(name, file, idle)
+            yield name, (None if piece is None else read_piece(name, *piece, words, header) for piece in pieces)
     except (OSError, EOFError, zlib.error) as error:
         raise HistoryError(f"{name}: cannot be read: {error}") from error
 

@@ -17,7 +17,7 @@ from harness.exchange.events import FIELDS, Event
 from harness.exchange.lines import Piece
 from harness.history import HistoryError
 
-__all__ = ["read_json_lines"]
+__all__ = ["read_json_lines", "read_piece"]
 
 _HEADER = {"history", "capacity", "spec", "shutdown", "info"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -32,13 +32,22 @@ def read_json_lines(
         HistoryError: with file and line.
     """
     for first, text in pieces:
-        if first == 1:
-            text = text.removeprefix(_BYTE_ORDER_MARK)
-            line, _, rest = text.partition(b"\n")
-            if b'"history"' in line and _take_header(f"{name}:1", line, header):
-                first, text = 2, rest
-        columns = _at_once(name, first, text, words)
-        yield columns if columns is not None else _line_by_line(name, first, text, words)
+        yield read_piece(name, first, text, words, header)
+
+
+def read_piece(name: str, first: int, text: bytes, words: Vocabulary, header: dict[str, Any]) -> EventColumns:
+    """The events of one piece, whose first line has the number `first`.
+
+    Raises:
+        HistoryError: with file and line.
+    """
+    if first == 1:
+        text = text.removeprefix(_BYTE_ORDER_MARK)
+        line, _, rest = text.partition(b"\n")
+        if b'"history"' in line and _take_header(f"{name}:1", line, header):
+            first, text = 2, rest
+    columns = _at_once(name, first, text, words)
+    return columns if columns is not None else _line_by_line(name, first, text, words)
 
 
 def _at_once(name: str, first: int, text: bytes, words: Vocabulary) -> EventColumns | None:

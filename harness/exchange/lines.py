@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import select
+import stat
 from collections.abc import Iterator
-from typing import Protocol
+from contextlib import suppress
+from typing import IO, Any, Protocol
 
 from harness.history import HistoryError
 
-__all__ = ["Piece", "Readable", "pieces_of", "single_lines"]
+__all__ = ["Packable", "Piece", "Readable", "arriving_pieces", "pieces_of", "single_lines"]
 
 PIECE_BYTES = 4 << 20
+_PIPE_BYTES = 1 << 20
 LONGEST_LINE = 64 << 20
 
 Piece = tuple[int, bytes]
 """Number of the first line, and the text."""
+Packable = tuple[Any, IO[bytes]]
+"""A file as it reads unpacked, and itself; both are one where it is not packed."""
 
 
 class Readable(Protocol):
@@ -28,9 +36,44 @@ def pieces_of(name: str, stream: Readable) -> Iterator[Piece]:
     Raises:
         HistoryError: a line is longer than LONGEST_LINE.
     """
+    return (piece for piece in _whole_lines(name, iter(lambda: stream.read(PIECE_BYTES), b"")) if piece is not None)
+
+
+def arriving_pieces(name: str, file: Packable, idle: float) -> Iterator[Piece | None]:
+    """Pieces as they arrive, however small; None where nothing arrived for `idle` seconds.
+
+    Raises:
+        HistoryError: as `pieces_of`.
+    """
+    return _whole_lines(name, _arriving(file, idle))
+
+
+def _arriving(file: Packable, idle: float) -> Iterator[bytes | None]:
+    stream, raw = file
+    descriptor = raw.fileno()
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        yield from iter(lambda: stream.read(PIECE_BYTES), b"")
+        return
+    with suppress(OSError):  # no pipe, or more than this user may have: then pieces are smaller
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    arrival = select.poll()
+    arrival.register(descriptor, select.POLLIN)
+    # what its kind was told by is in the buffer already; one that is packed has a buffer of its own
+    data = stream.read1(PIECE_BYTES)
+    while data:
+        yield data
+        while stream is raw and not arrival.poll(idle * 1000):
+            yield None
+        data = stream.read1(PIECE_BYTES)
+
+
+def _whole_lines(name: str, chunks: Iterator[bytes | None]) -> Iterator[Piece | None]:
     line = 1
     rest = b""
-    while data := stream.read(PIECE_BYTES):
+    for data in chunks:
+        if data is None:
+            yield None
+            continue
         end = data.rfind(b"\n") + 1
         if not end:
             rest += data

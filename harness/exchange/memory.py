@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.history import HistoryError
 
-__all__ = ["CALL_BYTES", "ROW_BYTES", "Memory", "available"]
+__all__ = ["CALL_BYTES", "ROW_BYTES", "Memory", "available", "in_words"]
 
 ROW_BYTES = 250
 """A row of a History with its line (85), and what judging it takes at its peak."""
@@ -42,21 +42,22 @@ class Memory:
         Raises:
             HistoryError: it would take more than the limit.
         """
-        sentence = f"{name}: about {calls:,} operations; judging them takes about {_in_words(calls * self.each)}"
+        sentence = f"{name}: about {calls:,} operations; judging them takes about {in_words(calls * self.each)}"
         if calls * self.each > self.limit:
-            raise HistoryError(f"{sentence}, but only {_in_words(self.limit)} may be used (--memory)")
+            raise HistoryError(f"{sentence}, but only {in_words(self.limit)} may be used (--memory)")
         return sentence
 
     def hold(self, name: str, line: int, calls: int) -> None:
         """Refuse to read on beyond the limit."""
         if calls * self.each > self.limit:
             raise HistoryError(
-                f"{name}:{line}: judging {calls:,} operations takes more than the {_in_words(self.limit)} that may be "
+                f"{name}:{line}: judging {calls:,} operations takes more than the {in_words(self.limit)} that may be "
                 "used (--memory), and there are more to come"
             )
 
 
-def _in_words(size: int) -> str:
+def in_words(size: int) -> str:
+    """Bytes for a person."""
     for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB")):
         if size >= unit:
             return f"{size / unit:,.1f} {name}"

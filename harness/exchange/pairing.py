@@ -21,6 +21,8 @@ from harness.history import PENDING_RETURN, HistoryError
 __all__ = ["FAIL", "INFO", "INVOKE", "OK", "CallColumns", "Pairing"]
 
 INVOKE, OK, FAIL, INFO = range(len(TYPES))
+_MOST_BATCHES = 2**32 - 1
+"""After as many the numbers of batches begin again; two of one number are far apart."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,13 @@ class Pairing:
         self._retired[events.process[events.type == INFO]] = True
         return self._calls(events, invocations, completions, pair_session)
 
+    @property
+    def open(self) -> EventColumns | None:
+        """The events of the sessions that are not complete."""
+        return self._open
+
     def finish(self) -> CallColumns:
-        """The calls that nothing completed: pending."""
+        """The calls of the sessions that are not complete, as they stand now: what nothing completed is pending."""
         empty = np.zeros(0, np.int64)
         if self._open is None:
             none = np.zeros(0, np.bool_)
@@ -207,7 +214,7 @@ class Pairing:
             batched = asked != ABSENT
             sessions, number = np.unique(session[batched], return_inverse=True)
             numbers["batch"] = np.full(len(begun), ABSENT, np.int64)
-            numbers["batch"][batched] = number + self._batches + 1
+            numbers["batch"][batched] = (number + self._batches) % _MOST_BATCHES + 1
             self._batches += len(sessions)
         return CallColumns(
             process=events.process[begun],

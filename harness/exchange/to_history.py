@@ -6,25 +6,37 @@ sizes that this channel would account alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.exchange.columns import ABSENT, NO_VALUE, Bools, Ints, Vocabulary
+from harness.exchange.columns import ABSENT, NO_VALUE, Bools, Ints, Values, Vocabulary
 from harness.exchange.pairing import INFO, OK, CallColumns
 from harness.history import INTACT, OPERATION_RECORD, History, HistoryError
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
-from harness.resolve import resolve_skips
+from harness.resolve import UNKNOWN_VALUE, resolve_skips
 
-__all__ = ["UNIT", "QueueRows", "check_distinct", "history_of"]
+__all__ = [
+    "ERRORS",
+    "UNIT",
+    "QueueRows",
+    "check_distinct",
+    "fill_sizes",
+    "history_of",
+    "name_messages",
+    "name_of",
+    "oldest_named",
+]
 
 UNIT = 16
 """Accounted bytes that stand for one unit of a foreign capacity."""
 
 _KINDS = {kind.name.lower(): kind for kind in Kind if kind.runs}
 _ERRORS = {status.name.lower(): status for status in Status if status not in (Status.OK, Status.PENDING)}
+ERRORS = tuple(_ERRORS)
+"""Errors that say something; all others are one."""
 _NO_EFFECT = Status.RETRY_LIMIT
 _WRITES = [kind.value for kind in Kind if kind.writes]
 _SKIPS = [Kind.SKIP.value, Kind.SKIP_FORCE.value]
@@ -124,6 +136,11 @@ class QueueRows:
         self._take_costs(calls, slice(begin, self._count))
         self._take_workers(calls, rows)
 
+    def take(self) -> tuple[npt.NDArray[np.void], Ints, Bools]:
+        """What was added so far, to begin anew: rows as they were read, their lines, and whether they tell a size."""
+        count, self._count = self._count, 0
+        return self._rows[:count].copy(), self._lines[:count].copy(), self._sized[:count].copy()
+
     def history(self, header: Mapping[str, Any]) -> History:
         """All rows, in order of invocation."""
         self._reserve(self._count, exactly=True)
@@ -133,11 +150,10 @@ class QueueRows:
         workers = self._name_workers()
         if workers:
             info["workers"] = workers
-        names = self._name_messages()
+        names = name_messages(rows, self._words.values)
         if names:
             info["messages"] = names
-        check_distinct(rows, lambda row: f"{self._name}:{self._lines[row]}", names)
-        _name_pending_skips(rows)
+        check_distinct(rows, lambda row: f"{self._name}:{self._lines[row]}", names.__getitem__ if names else int)
         resolve_skips(rows)
         capacity = self._account(header.get("capacity"))
         shutdown = header.get("shutdown")
@@ -182,10 +198,12 @@ class QueueRows:
 
     def _check_messages(self, calls: CallColumns, message: Ints) -> None:
         others = self._words.values.others
-        for number in range(self._known_messages, len(others)):
-            if not isinstance(others[number], int | str) or isinstance(others[number], bool):
+        first = self._words.values.first
+        self._no_messages = [code for code in self._no_messages if code <= -1 - first]
+        for number in range(max(self._known_messages, first), first + len(others)):
+            if not isinstance(others[number - first], int | str) or isinstance(others[number - first], bool):
                 self._no_messages.append(-1 - number)
-        self._known_messages = len(others)
+        self._known_messages = first + len(others)
         if self._no_messages:
             self._refuse(
                 calls,
@@ -224,15 +242,6 @@ class QueueRows:
         self._rows["worker"] = np.array([*workers, 0], np.uint16)[self._rows["worker"]]
         return []
 
-    def _name_messages(self) -> list[Any]:
-        """Number the messages, if any is named otherwise than by a small integer; their names."""
-        if not (self._rows["value"] >= 2**63).any():
-            return []
-        distinct, number = np.unique(self._rows["value"], return_inverse=True)
-        self._rows["value"] = number
-        others = self._words.values.others
-        return [others[_NAMED - value] if value >= 2**63 else value for value in distinct.tolist()]
-
     def _account(self, capacity: int | None) -> int | None:
         """Make sizes and capacity one unit; reads that tell no size get that of their write."""
         rows, costs, told = self._rows, self._costs, self._sized
@@ -246,13 +255,38 @@ class QueueRows:
             rows["size"][writes] = UNIT * costs[writes].astype(np.int64) - 8
             told[~writes] = False
             capacity *= UNIT
-        effective = np.flatnonzero(writes & np.isin(rows["status"], _EFFECTIVE))
-        silent = np.flatnonzero(~writes & ~told)
-        if len(effective) and len(silent):
-            effective = effective[np.argsort(rows["value"][effective])]
-            place = np.minimum(np.searchsorted(rows["value"][effective], rows["value"][silent]), len(effective) - 1)
-            rows["size"][silent] = rows["size"][effective[place]]
+        fill_sizes(rows, np.flatnonzero(~writes & ~told), rows)
         return capacity
+
+
+def fill_sizes(rows: npt.NDArray[np.void], silent: npt.NDArray[np.intp], written: npt.NDArray[np.void]) -> None:
+    """Rows that tell no size get, in place, that of their write among `written`."""
+    effective = np.flatnonzero(np.isin(written["kind"], _WRITES) & np.isin(written["status"], _EFFECTIVE))
+    if len(effective) and len(silent):
+        effective = effective[np.argsort(written["value"][effective])]
+        values = written["value"][effective]
+        place = np.minimum(np.searchsorted(values, rows["value"][silent]), len(effective) - 1)
+        rows["size"][silent] = written["size"][effective[place]]
+
+
+def name_messages(rows: npt.NDArray[np.void], values: Values) -> list[Any]:
+    """Number the messages, if any is named otherwise than by a small integer, in place; their names."""
+    if not (rows["value"] >= 2**63).any():
+        return []
+    distinct, number = np.unique(rows["value"], return_inverse=True)
+    rows["value"] = number
+    return [name_of(value, values) for value in distinct.tolist()]
+
+
+def name_of(value: int, values: Values) -> Any:
+    """What the value of a row that is being read stands for; UNKNOWN_VALUE for itself."""
+    return value if value < 2**63 or value == UNKNOWN_VALUE else values.decode(value - _NAMED - 1)
+
+
+def oldest_named(rows: npt.NDArray[np.void], values: Values) -> int:
+    """How many of the values that are no small integers came before all that these rows have."""
+    named = rows["value"][(rows["value"] >= 2**63) & (rows["value"] != UNKNOWN_VALUE)]
+    return _NAMED - int(named.max()) if len(named) else values.first + len(values.others)
 
 
 def _as_unsigned(message: Ints) -> npt.NDArray[np.uint64]:
@@ -262,11 +296,11 @@ def _as_unsigned(message: Ints) -> npt.NDArray[np.uint64]:
     return np.where(message == NO_VALUE, np.uint64(0), plain)
 
 
-def check_distinct(rows: npt.NDArray[np.void], where: Callable[[int], str], names: Sequence[Any] = ()) -> None:
+def check_distinct(rows: npt.NDArray[np.void], where: Callable[[int], str], name: Callable[[int], Any] = int) -> None:
     """No value is written twice.
 
     Raises:
-        HistoryError: one is; `where` says where a row stands, `names` what its number stands for.
+        HistoryError: one is; `where` says where a row stands, `name` what its number stands for.
     """
     effective = np.flatnonzero(np.isin(rows["kind"], _WRITES) & np.isin(rows["status"], _EFFECTIVE))
     values = rows["value"][effective]
@@ -274,27 +308,8 @@ def check_distinct(rows: npt.NDArray[np.void], where: Callable[[int], str], name
     same = np.flatnonzero(values[order][1:] == values[order][:-1])
     if len(same):
         first, second = (int(effective[order[same[0] + step]]) for step in (0, 1))
-        value = names[int(rows["value"][second])] if names else int(rows["value"][second])
+        value = name(int(rows["value"][second]))
         raise HistoryError(
             f"{where(second)}: value {value!r} was already written at {where(first)}; "
             "a FIFO history needs distinct values"
         )
-
-
-def _name_pending_skips(rows: npt.NDArray[np.void]) -> None:
-    """A pending skip names its entry by id in a History: give the message that it means an id if it has none."""
-    nameless = np.flatnonzero(
-        (rows["kind"] == Kind.SKIP) & (rows["status"] == Status.PENDING) & (rows["target"] == NO_ID)
-    )
-    if not len(nameless):
-        return
-    told = rows["id"][rows["id"] != NO_ID]
-    free = int(max(told.max(initial=0), rows["target"][rows["target"] != NO_ID].max(initial=0))) + 1
-    for row in nameless.tolist():
-        write = np.flatnonzero((rows["value"] == rows["value"][row]) & np.isin(rows["kind"], _WRITES))[-1:]
-        if not len(write):
-            continue  # nobody wrote it, so nothing was removed
-        if rows["id"][write[0]] == NO_ID:
-            rows["id"][write[0]] = free
-            free += 1
-        rows["target"][row] = rows["id"][write[0]]
