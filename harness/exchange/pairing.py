@@ -182,8 +182,10 @@ class Pairing:
     def _match_by_value(self, events: EventColumns, invocations: Ints, completions: Ints, session: Ints) -> None:
         """Where the values of a batch say which of its messages a completion is of, follow them; in place."""
         told, answered = events.value[invocations], events.value[completions]
-        several = np.bincount(session)[session] > 1 if len(session) else np.zeros(0, np.bool_)
-        differs = several & (told != NO_VALUE) & (answered != NO_VALUE) & (told != answered)
+        if not len(session):
+            return
+        by_name = (np.bincount(session) > 1) & (np.bincount(session, told != NO_VALUE) > 0)
+        differs = by_name[session] & (answered != NO_VALUE) & (told != answered)
         for number in np.unique(session[differs]).tolist():
             where = np.flatnonzero(session == number)
             members = np.sort(np.concatenate([invocations[where], completions[where]]))

@@ -345,4 +345,4 @@ def test_messages_keep_their_names(tmp_path: Path, capsys: pytest.CaptureFixture
     text = PLAIN.replace('"value": 1', '"value": "left"')
     (tmp_path / "named.jsonl").write_text(text.replace("left", "right", 2))
     assert cli.main(["check", str(tmp_path / "named.jsonl")]) == 1
-    assert "line 3: #1 worker 1 read message left -> OK" in capsys.readouterr().out
+    assert "line 3: #1 worker r read message left -> OK" in capsys.readouterr().out

@@ -42,7 +42,7 @@ def _load(name: str) -> ModuleType:
 brute = _load("brute")
 
 counts = pytest.mark.parametrize(
-    "histories", [120, pytest.param(5_000, marks=[pytest.mark.stress, pytest.mark.timeout(3_000)])]
+    "histories", [60, pytest.param(5_000, marks=[pytest.mark.stress, pytest.mark.timeout(3_000)])]
 )
 
 
