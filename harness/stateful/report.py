@@ -10,15 +10,20 @@ __all__ = ["describe"]
 
 
 def describe(found: Counterexample) -> str:
-    """In this order: the fact; the program, a column per worker; the interleaving; the replay line."""
+    """In this order: the fact; the program, a column per worker; the interleaving; how often it failed again; the
+    replay line.
+    """
     history = found.history
     count = len(history)
-    calls = "1 call gives" if count == 1 else f"{count} calls gives"
-    lines = [f"not linearizable: no order of these {calls} the results that were observed", ""]
+    calls = "the one call does not give" if count == 1 else f"no order of these {count} calls gives"
+    lines = [f"not linearizable: {calls} the results that were observed", ""]
     prefix = [f"{observed.call} {observed.answer}" for observed in history if observed.worker < 0]
     if prefix:
         lines += ["before: " + "; ".join(prefix), ""]
-    lines += [*_columns(found), "", "interleaving:", *_interleaving(history), ""]
+    if any(observed.worker >= 0 for observed in history):
+        lines += [*_columns(found), "", "interleaving:", *_interleaving(history), ""]
+    else:
+        lines += ["no worker is needed: this is no race", ""]
     lines += [
         f"failed {found.failed} of {found.runs} re-executions"
         if found.failed

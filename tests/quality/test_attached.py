@@ -10,19 +10,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 
+from channel import ChannelQueue
+from examples import shared_queue
 from examples.naive_queue import OPERATIONS, BoundedQueue
 from examples.naive_queue_machine import QueueMachine
-from examples.shared_queue import SharedQueue, create, release
+from examples.shared_queue import SharedQueue, release
+from harness.checks.specifications import Operation
 from harness.stateful.attached import Attached, Crew
 from harness.stateful.machine_specification import from_machine
 from harness.stateful.observation import Call, ParallelError, ParallelProgram
-from harness.stateful.parallel import check_parallel, find_counterexample, reproduce
+from harness.stateful.parallel import NotLinearizable, check_parallel, find_counterexample, reproduce
 from tests.quality.structures import DyingQueue, HangingQueue, LockedQueue, OpaqueQueue, no_such_queue
 
 PUT, GET = Call("put", (1,)), Call("get")
@@ -30,16 +35,24 @@ TWO_PUTS_IN_ONE_PLACE = ParallelProgram((PUT,), ((PUT,), (PUT,)))
 THREE_PUTS = ParallelProgram((), ((PUT, GET), (GET, PUT, PUT, PUT)))
 
 
-@pytest.fixture(autouse=True)
-def _nothing_stays_behind() -> Iterator[None]:
-    before = set(Path("/dev/shm").glob("psm_*"))
-    yield
-    assert not multiprocessing.active_children()
-    assert set(Path("/dev/shm").glob("psm_*")) <= before
+CREATED: list[str] = []
+
+
+def create() -> str:
+    CREATED.append(shared_queue.create())
+    return CREATED[-1]
 
 
 def shared(attach: Any) -> Attached:
     return Attached(create, attach, release)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_behind() -> Iterator[None]:
+    CREATED.clear()
+    yield
+    assert not multiprocessing.active_children()
+    assert not [name for name in CREATED if Path("/dev/shm", name).exists()]
 
 
 def test_the_race_between_processes_is_found_and_shrunk() -> None:
@@ -160,3 +173,21 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
         finally:
             for worker in workers:
                 os.close(worker)
+
+
+class NoWait(BoundedQueue):
+    """The specification under the names of `ChannelQueue`."""
+
+    def step(self, state: Any, operation: Operation) -> Any:
+        known = replace(operation, f=operation.f.removesuffix("_nowait"), error=operation.error.removeprefix("channel"))
+        return super().step(state, known)
+
+
+def test_an_object_that_can_be_pickled_needs_no_attach() -> None:
+    """The channel of this project, whose handles are pickled as its name."""
+    room = 3  # a byte and its header take 16 of the 64 bytes, and the terminator does, too
+    operations = {"put_nowait": st.tuples(st.sampled_from([b"a", b"b"])), "get_nowait": st.just(())}
+    attached = Attached(partial(ChannelQueue, capacity=64), release=ChannelQueue.close)
+    check_parallel(attached, NoWait(room), operations, max_examples=20, tries=5)
+    with pytest.raises(NotLinearizable):
+        check_parallel(attached, NoWait(room - 1), operations, most_prefix=8, tries=2)
