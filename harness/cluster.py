@@ -37,7 +37,7 @@ def connect(address: str, jobs: int | None = None) -> Iterator[Engine]:
     except ImportError as error:
         raise EngineError(
             f"the engine {address} needs dask.distributed ({error}); install the extra: "
-            "pip install 'ipc-channel-harness[dask]'"
+            "pip install 'ipc-channel-harness[dask]' (in a clone: pip install -e '.[dask]')"
         ) from error
     try:
         client = distributed.Client(

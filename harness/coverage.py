@@ -12,6 +12,8 @@ from harness.verdict import Verdict
 
 __all__ = ["check_coverage", "count_events"]
 
+_REMEDY = "more messages or a smaller channel would"
+
 
 def count_events(history: History) -> dict[str, int]:
     """How often each event occurred; the names are those of ``Scenario.exercises``.
@@ -47,5 +49,5 @@ def check_coverage(events: Mapping[str, int], required: Sequence[str]) -> Verdic
     """Pass if every required event occurred, else inconclusive: the run did not see what it is for."""
     missing = [name for name in required if events.get(name, 0) == 0]
     if missing:
-        return Verdict.inconclusive("coverage", f"the run never met: {', '.join(missing)}")
+        return Verdict.inconclusive("coverage", f"the run never met: {', '.join(missing)}; {_REMEDY}")
     return Verdict.passed("coverage", "the run met everything that it is for", {"event exercised": len(required)})
