@@ -21,7 +21,7 @@ from harness.explore import EVERY, ExploreError, survivable
 from harness.explore.trace import worker_name
 from harness.mutants import parse
 from harness.operation import Kind
-from harness.program import Program
+from harness.program import Program, operations
 from harness.stateful.explored import Drawn, ExploredFailure, columns, convict, describe_explored
 from harness.stateful.programs import STEPS_OF_A_CALL, kills, programs
 from harness.stress import Cell, judge, run_program
@@ -68,7 +68,7 @@ class BudgetSpent:
     """What the explorer saw of a program without a violation.
 
     Attributes:
-        executions: of all its explorations. reason: of the last of them.
+        executions: of all its explorations. reason: of the last of them, or why there was none.
     """
 
     executions: int
@@ -109,10 +109,11 @@ class ExecutedFailure:
         if isinstance(self.explored, BudgetSpent):
             spent = self.explored
             return f"not reproduced by the explorer within {spent.executions:,} executions: {spent.reason}"
-        exploration = self.explored.exploration
+        found, exploration = self.explored, self.explored.exploration
+        calls = "1 operation" if found.operations == 1 else f"{found.operations} operations"
         return (
-            f"reproduced by the explorer: {exploration.verdict.rule}, {self.explored.operations} operations, "
-            f"{self.explored.cost}, schedule {exploration.schedule}"
+            f"reproduced by the explorer: {exploration.verdict.rule}, {calls}, {found.cost}, "
+            f"schedule {exploration.schedule}"
         )
 
 
@@ -236,7 +237,8 @@ def hand_over(
         try:
             found = convict(drawn, mutant=mutant, every=every, executions=each)
         except ExploreError as error:
-            return ExecutedFailure(executed, cell, failed, BudgetSpent(spent, f"it does not take the program: {error}"))
+            reason = reason or f"it does not take the program: {error}"
+            break
         if isinstance(found, ExploredFailure):
             return ExecutedFailure(executed, cell, failed, found)
         spent, reason = spent + found.executions + found.cut, found.verdict.reason
@@ -244,29 +246,36 @@ def hand_over(
 
 
 def _places(executed: Executed) -> list[Drawn]:
-    """The program as the explorer takes it, once for each place where its killed workers may have died."""
+    """The program as the explorer takes it, once for each place where its killed workers may have died; then again with
+    a worker that drains the channel."""
     program = _unrolled(executed.program)
-    if not executed.kills:
-        return [Drawn(program)]
-    program = survivable(program)
+    if executed.kills:
+        program = survivable(program)
     dying = [
         [(kill.worker, access) for access in range(STEPS_OF_A_CALL * len(executed.program.workers[kill.worker]) + 1)]
         for kill in executed.kills
     ]
-    return [Drawn(program, kills) for kills in itertools.product(*dying)]
+    shapes = (program, _drained(program))
+    return [Drawn(shape, kills) for shape in shapes for kills in itertools.product(*dying)]
 
 
 def _unrolled(program: Program) -> Program:
-    """With every script that is repeated on real workers, a reader's, so long that it can take all the messages."""
+    """With every script that is repeated on real workers, a reader's, long enough to see the end."""
     messages = len(program.written_values())
 
     def unrolled(script: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
         if any(Kind(int(kind)).writes for kind in script["kind"]):
             return script
         takes = max(1, int(script["count"][np.isin(script["kind"], [kind.value for kind in _TAKES])].sum()))
-        return np.tile(script, max(1, -(-messages // takes)))
+        return np.tile(script, messages // takes + 1)
 
     return replace(program, workers=tuple(map(unrolled, program.workers)))
+
+
+def _drained(program: Program) -> Program:
+    """With one more worker, that takes what the others leave, as the executor does when they have ended."""
+    drain = operations([{"kind": Kind.TRY_READ.value}] * (len(program.written_values()) + 1))
+    return replace(program, workers=(*program.workers, drain))
 
 
 def describe_executed(failure: ExecutedFailure) -> str:

@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from harness.executors.execution import Kill
 from harness.explore import replay
+from harness.mutants import parse
 from harness.operation import NO_TIMEOUT, Kind, message_value
 from harness.program import Program, operations
 from harness.stateful.executed import (
@@ -25,7 +26,6 @@ from harness.stateful.explored import ExploredFailure
 from harness.stress import Cell
 from harness.verdict import Outcome, Verdict, Witness
 
-SIMPLE = (Kind.TRY_WRITE, Kind.TRY_READ)
 LOST = (Verdict.failed("integrity", "lost", Witness("1:0 was written and never removed")),)
 
 
@@ -53,13 +53,14 @@ def assert_reproduced(found: ExecutedFailure | None) -> None:
     assert shown.rstrip() in describe_executed(found)
 
 
+@pytest.mark.parametrize("mutant", ["dropped-message:1", "doubled-message:2", "torn-payload:2", "skip-any"])
 @pytest.mark.parametrize("executor", ["threads", "processes"])
-def test_what_fails_on_real_workers_is_reproduced_by_the_explorer(executor: str) -> None:
-    found = find_executed(Cell(executor, mutant="dropped-message:1"), kinds=SIMPLE)
+def test_what_fails_on_real_workers_is_reproduced_by_the_explorer(executor: str, mutant: str) -> None:
+    found = find_executed(Cell(executor, mutant=mutant))
     assert_reproduced(found)
     assert found is not None
     assert isinstance(found.explored, ExploredFailure)
-    assert found.explored.operations <= 2
+    assert found.explored.operations <= parse(mutant).needs.operations
 
 
 def test_what_fails_after_a_kill_is_reproduced_with_a_kill() -> None:
@@ -88,7 +89,7 @@ def test_what_the_explorer_does_not_see_it_says_so() -> None:
 def test_a_budget_too_small_for_the_bug_is_spent_and_named() -> None:
     found = hand_over(Executed(one_write()), Cell("threads", mutant="early-publish"), LOST, executions=1)
     assert isinstance(found.explored, BudgetSpent)
-    assert found.word.startswith("not reproduced by the explorer within 1 executions: not exhausted, ")
+    assert found.word.startswith("not reproduced by the explorer within 2 executions: not exhausted, ")
     assert hand_over(Executed(one_write()), Cell("threads", mutant="early-publish"), LOST).is_reproduced
 
 
@@ -104,6 +105,14 @@ def test_a_reader_of_real_workers_goes_on_until_the_stream_ends_and_so_it_does_e
     writes = [{"kind": Kind.TRY_WRITE.value, "value": message_value(0, n), "size": 8} for n in range(3)]
     program = Program("by hand", (operations(writes), operations([{"kind": Kind.TRY_READ.value}])), 96)
     assert hand_over(Executed(program), Cell("threads", mutant="doubled-message:2"), LOST).is_reproduced
+
+
+def test_what_only_the_drain_of_a_real_run_sees_is_explored_with_a_drain() -> None:
+    """Nobody reads; the second read of one handle gives the first message again."""
+    writes = [{"kind": Kind.TRY_WRITE.value, "value": message_value(0, n), "size": 8} for n in range(2)]
+    program = Program("by hand", (operations(writes),), 96)
+    assert hand_over(Executed(program), Cell("threads", mutant="doubled-message:2"), LOST).is_reproduced
+    assert not hand_over(Executed(program), Cell("threads"), LOST).is_reproduced
 
 
 def test_a_test_that_fails_tells_the_program_the_word_and_how_to_see_it_again() -> None:
