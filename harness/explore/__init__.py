@@ -6,6 +6,7 @@ see.
 
 from __future__ import annotations
 
+import math
 import time
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -75,7 +76,7 @@ def explore(
         engine: ``here``, ``processes`` or ``dask://HOST:PORT``; by default processes if there are several jobs.
         jobs: parts of the exploration that are explored at a time; each execution is in one of them.
         executor: any ``concurrent.futures`` executor to explore them in, instead of an engine.
-        crashes: of the crash driver, in one execution: 1, or 2 of different workers.
+        crashes: of the crash driver, in one execution, at most: 1, or 2 of different workers.
     """
     return examine(
         program,
@@ -123,6 +124,10 @@ def examine(
         raise ExploreError(f"unknown memory model {model!r}; there are {', '.join(get_args(Model))}")
     if crashes not in (1, 2):
         raise ExploreError(f"crashes is 1 or 2; got {crashes}")
+    if crashes != 1 and driver != "crash":
+        raise ExploreError(f"crashes are for the driver 'crash'; got {driver!r}")
+    if math.isnan(seconds):
+        raise ExploreError("seconds is a number; got nan")
     if kills and driver != "crash":
         raise ExploreError(f"kills are for the driver 'crash'; got {driver!r}")
     start = time.monotonic()
@@ -187,13 +192,15 @@ def _explored(
         crashes = 1
     if seen.is_over:
         return seen
-    # as many kill plans as the workers make accesses when everybody lives
-    survivors = Task(survivable(task.program), "exhaustive", task.model, "", task.every)
-    living = collect(engine, survivors, [Piece()], executions=None, deadline=deadline)
+    living = collect(engine, task, [Piece(survivors=True)], executions=None, deadline=deadline)
     if living.is_over:
         return living
     seen.exhausted = seen.exhausted and living.exhausted
-    return go_through(kill_plans(living.longest, crashes), collected=seen)
+    seen = go_through(kill_plans(living.longest, 1), collected=seen)
+    if seen.is_over or crashes == 1:
+        return seen
+    # a recovery makes accesses that nobody makes while everybody lives
+    return go_through(kill_plans(seen.longest, 2), collected=seen)
 
 
 def _verdict(

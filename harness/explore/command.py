@@ -28,7 +28,7 @@ __all__ = ["command"]
 @click.option(
     "--engine", default="", metavar="ENGINE", help="Where they are: here, processes (default), dask://HOST:PORT."
 )
-@click.option("--crashes", type=click.IntRange(1, 2), default=1, help="Of the crash driver, in one execution.")
+@click.option("--crashes", type=click.IntRange(1, 2), default=1, help="Of the crash driver, in one execution, at most.")
 @click.option("--writers", type=int, metavar="N", help="Of a scenario.")
 @click.option("--readers", type=int, metavar="N", help="Of a scenario.")
 @click.option("--messages", type=int, metavar="N", help="Of a scenario, all writers together.")

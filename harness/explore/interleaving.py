@@ -41,13 +41,19 @@ def trace(
     Raises:
         ExploreError: the schedule is malformed or belongs to another program.
     """
-    if kills or alone is not None:
-        program = survivable(program)
+    survivors = subject_of(survivable(program), mutant=mutant, every=every, kills=kills, reckoned=reckoned)
     subject = subject_of(program, mutant=mutant, every=every, kills=kills, reckoned=reckoned)
+    # of the survivors' program too where nobody dies: what the driver 'crash' finds while everybody lives
+    if kills or alone is not None or _belongs(schedule, survivors):
+        subject = survivors
     try:
         return _explorer.trace(subject, schedule, model=model, alone=_NOBODY if alone is None else alone)
     except ValueError as error:
         raise ExploreError(str(error)) from error
+
+
+def _belongs(schedule: str, subject: _explorer.Subject) -> bool:
+    return schedule.split(":")[1:2] == [subject.fingerprint]
 
 
 def interleaving(workers: int, traced: Sequence[_explorer.Step], failure: _explorer.Failure | None) -> Interleaving:

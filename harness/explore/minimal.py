@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness import _explorer
 from harness.explore.exploration import Cost
-from harness.explore.parts import Seen, Task
+from harness.explore.parts import Kills, Seen, Task
 from harness.explore.subject import subject_of, survivable
 
 __all__ = ["Simplest", "simplest"]
@@ -34,25 +34,22 @@ class Simplest:
 
 def simplest(task: Task, seen: Seen) -> Simplest:
     """The simplest failure of the kind that a part of an exploration has seen."""
-    best = _minimise(task, seen.kills, seen.schedule)
+    best = _minimise(task, _subject(task, seen.kills, seen.survivors), seen.kills, seen.schedule)
     for count in range(1, len(seen.kills)):
         for kills in itertools.combinations(seen.kills, count):
-            failures = _explorer.explore(
-                _subject(task, kills), model=task.model, executions=EXECUTIONS, seconds=SECONDS
-            ).failures
+            subject = _subject(task, kills, seen.survivors)
+            failures = _explorer.explore(subject, model=task.model, executions=EXECUTIONS, seconds=SECONDS).failures
             if failures and failures[0].fault == seen.fault:
-                best = min(best, _minimise(task, kills, failures[0].schedule), key=lambda found: found.cost)
+                best = min(best, _minimise(task, subject, kills, failures[0].schedule), key=lambda found: found.cost)
     return best
 
 
-def _subject(task: Task, kills: tuple[tuple[int, int], ...]) -> _explorer.Subject:
-    program = survivable(task.program) if kills else task.program
+def _subject(task: Task, kills: Kills, survivors: bool) -> _explorer.Subject:
+    program = survivable(task.program) if survivors else task.program
     return subject_of(program, mutant=task.mutant, every=task.every, kills=kills)
 
 
-def _minimise(task: Task, kills: tuple[tuple[int, int], ...], schedule: str) -> Simplest:
-    minimal = _explorer.minimise(
-        _subject(task, kills), schedule, model=task.model, executions=EXECUTIONS, seconds=SECONDS
-    )
+def _minimise(task: Task, subject: _explorer.Subject, kills: Kills, schedule: str) -> Simplest:
+    minimal = _explorer.minimise(subject, schedule, model=task.model, executions=EXECUTIONS, seconds=SECONDS)
     cost = Cost(minimal.stale, minimal.switches, len(kills), minimal.chosen, minimal.steps, minimal.exact)
     return Simplest(minimal.failure.what, minimal.failure.schedule, kills, cost)

@@ -25,8 +25,6 @@ __all__ = ["HINDERED", "Kills", "Part", "Piece", "Seen", "Task", "build", "explo
 
 Kills = tuple[tuple[int, int], ...]
 
-RECOVERY_ACCESSES = 16
-"""What a recovery adds to a worker's accesses, at most."""
 HINDERED = "hindered"
 """The rule that is broken by waiting for a worker that has stopped for ever."""
 WALKS = 2_000
@@ -61,12 +59,14 @@ class Piece:
     Attributes:
         kills: (worker, step) of those who die. below: the alternative whose executions are meant; empty: all.
         alone: the worker that goes on when all others stop for ever, of the progress driver.
+        survivors: of the survivors' program (`survivable`), as all with somebody who dies or stops.
         seed, walks: of a random driver.
     """
 
     kills: Kills = ()
     below: str = ""
     alone: int | None = None
+    survivors: bool = False
     seed: int = 0
     walks: int = 0
 
@@ -94,7 +94,7 @@ class Seen:
         longest: accesses of each worker, at most.
         bounded: ended because a retry loop went round too often. loops: where those loops are.
         left: not explored yet. partial: something was not explored that cannot be gone on with.
-        fault, what, schedule: of the first failure. kills, alone: as in Piece.
+        fault, what, schedule: of the first failure. kills, alone, survivors: as in Piece.
         stop_points, waits, longest_call: of the progress driver (`progress.Covered`).
     """
 
@@ -111,6 +111,7 @@ class Seen:
     bounded: int = 0
     loops: tuple[str, ...] = ()
     alone: int | None = None
+    survivors: bool = False
     stop_points: int = 0
     waits: int = 0
     longest_call: int = 0
@@ -168,7 +169,8 @@ def explore_part(task: Task, part: Part) -> list[Seen]:
 
 def _explore_below(task: Task, part: Part) -> Seen:
     kills = part.pieces[0].kills
-    subject = _subject(task, kills, survivors=bool(kills))
+    survivors = part.pieces[0].survivors or bool(kills)
+    subject = _subject(task, kills, survivors)
     result = _explorer.explore(
         subject,
         model=task.model,
@@ -176,8 +178,8 @@ def _explore_below(task: Task, part: Part) -> Seen:
         seconds=part.seconds,
         parts=[piece.below for piece in part.pieces if piece.below],
     )
-    left = tuple(Piece(kills, below) for below in result.left)
-    return _seen(task, subject, result, Seen(kills=kills, left=left))
+    left = tuple(replace(part.pieces[0], below=below) for below in result.left)
+    return _seen(task, subject, result, Seen(kills=kills, left=left, survivors=survivors))
 
 
 def _walk(task: Task, part: Part) -> Seen:
@@ -240,9 +242,13 @@ def walks(seed: int, executions: int | None) -> Iterator[Piece]:
 
 
 def kill_plans(longest: tuple[int, ...], crashes: int) -> Iterator[Piece]:
-    """Every worker, or two of them, before each of its accesses: as many as its longest execution has.
+    """Every worker, or two of them, before each of its accesses.
 
     Where two die, the second may be in the middle of replacing the first.
+
+    Args:
+        longest: accesses of each worker in an execution with one kill less, at most: until the last kill of a plan
+            strikes, its execution is one of those.
     """
     workers = range(len(longest))
     if crashes == 1:
@@ -251,6 +257,5 @@ def kill_plans(longest: tuple[int, ...], crashes: int) -> Iterator[Piece]:
                 yield Piece(kills=((worker, step),))
         return
     for first, second in itertools.combinations(workers, 2):
-        steps = (range(longest[worker] + RECOVERY_ACCESSES) for worker in (first, second))
-        for step, later in itertools.product(*steps):
+        for step, later in itertools.product(range(longest[first]), range(longest[second])):
             yield Piece(kills=((first, step), (second, later)))

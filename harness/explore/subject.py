@@ -50,14 +50,14 @@ def survivable(program: Program) -> Program:
     """The program with nobody waiting for ever for what a dead worker would have done.
 
     A write that waits for room, or a read that waits for a message, tries once instead; a batch gets a time-out of 0.
-    Retries of conflicts stay as they are: a dead owner must not hold anybody up.
+    Retries of conflicts stay as they are: a dead owner must not hold anybody up. Nothing that tries has a time-out.
     """
     scripts = []
     for script in program.workers:
         changed = script.copy()
-        changed["timeout"][np.isin(changed["kind"], [Kind.WRITE.value, Kind.READ.value])] = NO_TIMEOUT
         changed["kind"][changed["kind"] == Kind.WRITE] = Kind.TRY_WRITE
         changed["kind"][changed["kind"] == Kind.READ] = Kind.TRY_READ
+        changed["timeout"][np.isin(changed["kind"], [Kind.TRY_WRITE.value, Kind.TRY_READ.value])] = NO_TIMEOUT
         changed["timeout"][np.isin(changed["kind"], [Kind.WRITE_MANY.value, Kind.READ_MANY.value])] = 0
         scripts.append(changed)
     return Program(program.name, tuple(scripts), program.capacity, program.config, program.seed, program.parameters)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from harness.explore import ExploreError, examine, explore, replay, sharing
-from harness.explore.parts import Part, Seen, Task, explore_part
+from harness.engine import open_engine
+from harness.explore import EVERY, ExploreError, examine, explore, replay, sharing
+from harness.explore.parts import Part, Seen, Task, explore_part, kill_plans
 from harness.explore.programs import CONVICTING, SMALL, WITH_DEAD, small_scenario
-from harness.program import ProgramError
+from harness.explore.sharing import collect
+from harness.operation import Kind, message_value
+from harness.program import Program, ProgramError, operations
 from harness.verdict import Outcome
 
 
@@ -40,7 +45,7 @@ def test_two_kills_harm_nobody_and_a_dead_recoverer_is_recovered_from() -> None:
     assert not seen.schedule, seen.verdict
     blind = examine(WITH_DEAD["recoverer"], driver="crash", crashes=2, mutant="trusting-recovery", minimise=False)
     assert blind.verdict.outcome is Outcome.FAIL
-    assert len(blind.kills) == 2
+    assert len(blind.kills) == 1  # those with one kill come first, and one is enough
 
 
 @pytest.mark.parametrize("driver", ["pct", "pos", "uniform"])
@@ -118,3 +123,45 @@ def test_an_execution_that_ended_at_a_bound_leaves_the_exploration_unfinished(
     assert seen.exhausted == (bounded == 0)
     assert seen.verdict.outcome is (Outcome.INCONCLUSIVE if bounded else Outcome.PASS)
     assert ("after 64 rounds of the retry loop at channel.hpp:559" in seen.verdict.reason) == (bounded == 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mutant", "outcome"),
+    [
+        (Kind.WRITE, "overfull", Outcome.FAIL),
+        (Kind.TRY_WRITE, "overfull", Outcome.FAIL),
+        (Kind.TRY_WRITE, "", Outcome.PASS),
+    ],
+)
+def test_what_fails_while_everybody_lives_is_reported_of_the_survivors_program(
+    kind: Kind, mutant: str, outcome: Outcome
+) -> None:
+    calls = [{"kind": kind, "value": message_value(worker, 1), "size": 8, "timeout": 1000} for worker in range(2)]
+    program = Program("timed", tuple(operations([call]) for call in calls), 32)
+    seen = examine(program, driver="crash", mutant=mutant)
+    assert (seen.verdict.outcome, seen.kills) == (outcome, ())
+    if outcome is Outcome.FAIL:
+        shown = replay(program, seen.schedule, mutant=mutant)
+        assert shown.splitlines()[-1].startswith("history: ")
+        assert "try_write" in shown.splitlines()[-1]
+
+
+def test_two_kills_are_planned_at_every_access_of_a_recovery() -> None:
+    """Worker 1 makes 27 accesses while everybody lives, and more when it replaces worker 0."""
+    program = WITH_DEAD["dead writer"]
+    task = Task(program, "crash", "rc11", "", EVERY)
+    with open_engine("", 1, None) as engine:
+        one = collect(engine, task, kill_plans((15, 27), 1), executions=None, deadline=time.monotonic() + 60)
+    assert ((0, 3), (1, 43)) in {piece.kills for piece in kill_plans(one.longest, 2)}
+    seen = examine(program, driver="crash", crashes=2)
+    assert seen.exhausted
+    assert seen.executions > 20_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"crashes": 2}, "crashes are for the driver 'crash'"), ({"seconds": float("nan")}, "seconds is a number")],
+)
+def test_bounds_that_make_no_sense_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ExploreError, match=message):
+        examine(WITH_DEAD["recoverer"], **arguments)
