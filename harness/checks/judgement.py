@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.history import History
+from harness.history import History, HistoryError
 from harness.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -65,10 +66,12 @@ def judge(
         memory: bytes that it may take; None: what the machine has. tell: hears beforehand what a large file will take.
 
     Raises:
-        HistoryError: the file was not understood. SpecificationError: there is no such specification.
+        HistoryError: the file was not understood, or names a specification that is not built in.
+        SpecificationError: there is no such specification.
     """
     from harness.checks.linearizability import linearize
-    from harness.checks.specifications import find
+    from harness.checks.specifications import SPECIFICATIONS, find
+    from harness.checks.specifications.operation import asking
     from harness.exchange import load_history, open_reading
 
     if specification in (None, FIFO) and file.removesuffix(".gz").endswith(".npz"):
@@ -78,9 +81,15 @@ def judge(
         if named == FIFO:
             history = reading.history()
             return _judge_fifo(file, history, reading.lines, drained)
+        # a history is data: only whoever asks may name code to run
+        if specification is None and named not in SPECIFICATIONS:
+            known = ", ".join(SPECIFICATIONS)
+            raise HistoryError(f"{file}:1: spec {named!r}; a header names one of {known}; any other with --spec")
         specified = find(named)
         recording = reading.recording()
-    verdict, order = linearize(recording, specified, budget=budget)
+    # also what a class of the user raises where nobody asks it, as in the words for an error
+    with nullcontext() if named in SPECIFICATIONS else asking(f"{file}: {named}"):
+        verdict, order = linearize(recording, specified, budget=budget)
     rows = verdict.witness.operations if verdict.witness is not None else ()
     operations = {row: str(recording.calls[row]) for row in rows}
     return Judgement(file, named, (verdict,), operations, history=recording, order=order)

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterable
+from types import MappingProxyType
 from typing import Any
 
-from harness.checks.specifications.operation import Operation, Specification, SpecificationError, StepError
+from harness.checks.alarm import cut_after
+from harness.checks.specifications.operation import (
+    Operation,
+    OutOfTime,
+    Specification,
+    SpecificationError,
+    StepError,
+    asking,
+)
+from harness.checks.specifications.steps import DIFFERENTLY
 from harness.checks.wgl import Search, instants, search
 from harness.exchange.calls import Call, Recording
 from harness.history import HistoryError
@@ -16,6 +26,8 @@ __all__ = ["check_specification", "interval", "linearize"]
 
 PROPERTY = "linearizable"
 _SHOWN = 8
+_GRACE_S = 1.0
+"""So much more a specification gets that does not return, before it is cut; else the search ends in good order."""
 _CLAIMING_ERRORS = ("empty", "full", "timeout", "mismatch", "closed")
 """Failures that say something of the state; any other certainly had no effect, and says nothing."""
 
@@ -41,9 +53,20 @@ def linearize(
     """
     name = getattr(specification, "__name__", str(specification))
     try:
+        with cut_after(budget + _GRACE_S):
+            return _linearize(recording, specification, name, budget)
+    except OutOfTime:
+        reason = f"the budget of {budget:g} s ran out, and {name} was cut; no violation of it was found"
+        return Verdict.inconclusive(PROPERTY, reason, {}), ()
+    except SpecificationError as error:
+        raise HistoryError(f"{recording.name}: {name}: {error}") from error
+
+
+def _linearize(
+    recording: Recording, specification: type[Specification], name: str, budget: float
+) -> tuple[Verdict, tuple[int, ...]]:
+    with asking("the constructor, which takes the capacity or None,"):
         model = specification(recording.header.get("capacity"))
-    except TypeError as error:
-        raise SpecificationError(f"{name}: {error}; its constructor takes the capacity, which may be None") from error
     relevant = [
         index for index, call in enumerate(recording.calls) if call.type != "fail" or call.error in _CLAIMING_ERRORS
     ]
@@ -88,9 +111,10 @@ def _partitions(recording: Recording, model: Specification, relevant: list[int])
     for index in relevant:
         call = recording.calls[index]
         try:
-            parts.setdefault(partition(_operation(call)), []).append(index)
-        except (SpecificationError, TypeError) as error:
-            raise HistoryError(f"{recording.name}:{call.line}: {error}") from error
+            with asking("partition"):
+                parts.setdefault(partition(_operation(call)), []).append(index)
+        except SpecificationError as error:
+            raise HistoryError(f"{recording.name}:{call.line}: {type(model).__name__}: {error}") from error
     return list(parts.values())
 
 
@@ -103,7 +127,7 @@ def _operation(call: Call) -> Operation:
         "" if pending else call.error,
         pending,
         call.process,
-        dict(call.fields),
+        MappingProxyType(dict(call.fields)),
     )
 
 
@@ -131,12 +155,14 @@ def _batches(calls: list[Call]) -> list[list[int]]:
 
 
 def _replay(model: Specification, operations: list[Operation], order: Iterable[int]) -> None:
-    """Ask once more for the steps of what was found: a specification that answers otherwise decides nothing."""
-    state = model.init()
+    """Take the order that was found step by step, by the specification itself and not by what is remembered of it."""
+    with asking("init"):
+        state = model.init()
     for index in order:
-        state = model.step(state, operations[index])
+        with asking("step"):
+            state = model.step(state, operations[index])
         if state is None:
-            raise StepError("step answered differently when it was asked again; it must depend on its arguments", index)
+            raise StepError(DIFFERENTLY, index)
 
 
 def _failure(recording: Recording, part: list[int], found: Search, assertions: dict[str, int]) -> Verdict:

@@ -69,6 +69,19 @@ def search(
     Raises:
         StepError: the specification does not know an operation, or breaks its own rules.
     """
+    steps = Steps(model, operations)
+    found = _search(steps, operations, intervals, batches, give_up)
+    steps.ask_again()
+    return found
+
+
+def _search(
+    steps: Steps,
+    operations: Sequence[Operation],
+    intervals: Sequence[tuple[int, int]],
+    batches: Sequence[Sequence[int]],
+    give_up: float | None,
+) -> Search:
     count = len(operations)
     # entries: 0 is the head of the list; calls are 1 .. count, returns count + 1 .. 2 * count
     events = [(begin, 0, 1 + index) for index, (begin, _) in enumerate(intervals)]
@@ -89,7 +102,6 @@ def search(
     must = pending.count(False)
     ordered = _Order(batches, pending, rank) if batches else None
 
-    steps = Steps(model, operations)
     table, kinds = steps.table, [0, *steps.kinds]
     state = 0
     row = table[state]

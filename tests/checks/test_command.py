@@ -140,6 +140,34 @@ def test_a_specification_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPat
     sys.modules.pop("own_counter", None)
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_specification_that_leaves_hides_no_verdict(
+    folder: Path, jobs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = 'if operation.f == "read":\n            raise SystemExit(0)\n        if operation.f == "write"'
+    (folder / "own_leaver.py").write_text(OWN_SPECIFICATION.replace('if operation.f == "add"', answers))
+    (folder / "whole.jsonl").write_text(GOOD.replace('"a"', "1"))
+    (folder / "written.jsonl").write_text("\n".join(GOOD.replace('"a"', "1").splitlines()[:3]))
+    arguments = ["written.jsonl", "whole.jsonl", "written.jsonl", "--spec", "own_leaver:Counter", "--jobs", jobs]
+    assert cli.main(["check", *arguments]) == EXIT_USAGE
+    told = capsys.readouterr()
+    assert told.out.count("PASS         written.jsonl") == 2
+    assert "whole.jsonl:" in told.err
+    assert "step failed: SystemExit" in told.err
+    sys.modules.pop("own_leaver", None)
+
+
+def test_a_history_names_no_code(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file is data: what its header says imports nothing."""
+    (folder / "own_trap.py").write_text(OWN_SPECIFICATION + "open('ran', 'w').close()\n")
+    (folder / "odd.jsonl").write_text(GOOD.replace('"fifo"', '"own_trap:Counter"'))
+    assert cli.main(["check", "odd.jsonl", "good.jsonl"]) == EXIT_USAGE
+    told = capsys.readouterr()
+    assert "odd.jsonl:1: spec 'own_trap:Counter'; a header names one of fifo," in told.err
+    assert "PASS" in told.out
+    assert not (folder / "ran").exists()
+
+
 def test_a_report_has_the_timeline_of_any_history(folder: Path) -> None:
     assert cli.main(["check", "good.jsonl", "bad.jsonl", "--report", "out"]) == 1
     page = (folder / "out" / "index.html").read_text(encoding="utf-8")

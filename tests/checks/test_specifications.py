@@ -93,6 +93,18 @@ def test_a_budget_ends_in_no_verdict() -> None:
     assert verdict.outcome is Outcome.INCONCLUSIVE
 
 
+@pytest.mark.parametrize("method", ["init", "step", "partition"])
+def test_a_budget_ends_a_specification_that_loops(method: str) -> None:
+    def loop(*_: Any) -> Any:
+        while True:
+            pass
+
+    looping = type("Looping", (Counter,), {method: loop})
+    verdict = check_specification(calls_of_a_counter(1), looping, budget=0.05)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "Looping was cut" in verdict.reason
+
+
 def test_a_failure_says_where_it_sticks() -> None:
     calls = (
         Call(0, "write", 1, None, "ok", 0, 1, 1),
@@ -194,6 +206,110 @@ class Crashing(Counter):
         return {}[operation.f]
 
 
+class Leaving(Counter):
+    def step(self, state: Any, operation: Operation) -> Any:
+        raise SystemExit(0)
+
+
+class Sometimes(Counter):
+    """Refuses once, and accepts when it is asked again."""
+
+    def step(self, state: Any, operation: Operation) -> Any:
+        self.asked += 1
+        return None if self.asked == 2 else super().step(state, operation)
+
+
+class Unequal(Counter):
+    """Its states are objects that it changes, and that nothing tells apart."""
+
+    class Count:
+        def __init__(self) -> None:
+            self.value = 0
+
+    def init(self) -> Any:
+        return self.Count()
+
+    def step(self, state: Any, operation: Operation) -> Any:
+        state.value += 1
+        return state
+
+
+class Changing(Unequal):
+    """Its states are told apart, but by what it changes."""
+
+    class Count(Unequal.Count):
+        def __eq__(self, other: object) -> bool:
+            return hash(self) == hash(other)
+
+        def __hash__(self) -> int:
+            return self.value
+
+
+class Writing(Counter):
+    """Writes into the operation."""
+
+    def step(self, state: Any, operation: Operation) -> Any:
+        operation.fields["seen"] = 1  # type: ignore[index]
+        return state
+
+
+class NoConstructor(Counter):
+    def __init__(self, capacity: int | None = None) -> None:
+        raise SystemExit(0)
+
+
+class NoInit(Counter):
+    def init(self) -> Any:
+        raise SystemExit(0)
+
+
+class NoPartition(Counter):
+    def partition(self, operation: Operation) -> Any:
+        raise SystemExit(0)
+
+
+class ListPartition(Counter):
+    def partition(self, operation: Operation) -> Any:
+        return []
+
+
+class NoHash(Counter):
+    def hash(self, state: Any) -> Any:
+        raise SystemExit(0)
+
+
+class NoEqual(Counter):
+    class State:
+        def __eq__(self, other: object) -> bool:
+            raise SystemExit(0)
+
+        def __hash__(self) -> int:
+            return 1
+
+    def init(self) -> Any:
+        return self.State()
+
+    def step(self, state: Any, operation: Operation) -> Any:
+        return self.State()
+
+
+class NoStateHash(NoEqual):
+    class State:
+        def __hash__(self) -> int:
+            raise SystemExit(0)
+
+
+class Untold(Counter):
+    """Raises what cannot be told."""
+
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise SystemExit(0)
+
+    def step(self, state: Any, operation: Operation) -> Any:
+        raise self.Silent
+
+
 @pytest.mark.parametrize("specification", [Counter, Hashed])
 def test_a_specification_of_ones_own(specification: Any) -> None:
     assert check_specification(calls_of_a_counter(1, 2), specification, budget=60).outcome is Outcome.PASS
@@ -208,6 +324,18 @@ def test_a_specification_of_ones_own(specification: Any) -> None:
         (Mutating, "step changed the state"),
         (Answering, "must return the state after, or None"),
         (Crashing, "step failed: KeyError"),
+        (Leaving, "step failed: SystemExit"),
+        (Sometimes, "answered differently"),
+        (Unequal, "Count has no __eq__ of its own"),
+        (Changing, "step changed the state"),
+        (Writing, "step failed: TypeError.*item assignment"),
+        (NoConstructor, "constructor.* failed: SystemExit"),
+        (NoInit, "init failed: SystemExit"),
+        (NoPartition, "partition failed: SystemExit"),
+        (ListPartition, "partition failed: TypeError: unhashable"),
+        (NoHash, "hash of a state failed: SystemExit"),
+        (NoEqual, "__eq__ of a state failed: SystemExit"),
+        (NoStateHash, "hash of a state failed: SystemExit"),
     ],
 )
 def test_a_specification_that_breaks_the_rules_gives_no_verdict(specification: Any, words: str) -> None:
@@ -229,6 +357,7 @@ def test_a_specification_that_breaks_the_rules_gives_no_verdict(specification: A
         ("import nothing_like_this", "ModuleNotFoundError"),
         ("class Own", "SyntaxError"),
         ("raise RuntimeError('at import')", "RuntimeError: at import"),
+        ("raise SystemExit(0)", "import failed: SystemExit"),
     ],
 )
 def test_a_class_of_the_wrong_form_is_refused(
@@ -251,7 +380,7 @@ def test_a_constructor_takes_the_capacity() -> None:
         def step(self, state: int, operation: Operation) -> int:
             return state
 
-    with pytest.raises(SpecificationError, match="constructor takes the capacity"):
+    with pytest.raises(HistoryError, match="drawn: Bare: the constructor, which takes the capacity"):
         check_specification(calls_of_a_counter(1), Bare, budget=60)  # type: ignore[arg-type]
 
 

@@ -7,7 +7,7 @@ import inspect
 import sys
 from pathlib import Path
 
-from harness.checks.specifications.operation import Operation, Specification, SpecificationError
+from harness.checks.specifications.operation import Operation, Specification, SpecificationError, asking
 from harness.checks.specifications.queues import (
     BoundedFifo,
     ByteBoundedFifo,
@@ -47,10 +47,8 @@ def find(name: str) -> type[Specification]:
         raise SpecificationError(f"no specification {name!r}; there are: {known}, or module:Class of your own")
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # a file beside the histories is found, as by python -m
-    try:
+    with asking(f"{name}: import"):
         found = getattr(importlib.import_module(module), member)
-    except Exception as error:  # whatever the module does when it is imported
-        raise SpecificationError(f"{name}: {type(error).__name__}: {error}") from error
     missing = [method for method in ("init", "step") if not callable(getattr(found, method, None))]
     if not isinstance(found, type) or missing:
         raise SpecificationError(f"{name}: expected a class with methods init and step")

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import traceback
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Operation", "Specification", "SpecificationError", "StepError"]
+__all__ = [
+    "NOT_ITS_OWN",
+    "Operation",
+    "OutOfTime",
+    "Specification",
+    "SpecificationError",
+    "StepError",
+    "asking",
+    "what_it_raised",
+]
 
 
 class SpecificationError(ValueError):
@@ -19,6 +30,37 @@ class StepError(SpecificationError):
     def __init__(self, problem: str, operation: int) -> None:
         super().__init__(problem)
         self.operation = operation
+
+
+class OutOfTime(BaseException):
+    """The budget ran out inside a specification; no `Exception`, so that it does not take it for one of its own."""
+
+
+NOT_ITS_OWN = (KeyboardInterrupt, OutOfTime)
+"""What passes through a specification, and is none of its errors."""
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Around code that a user wrote: whatever it raises becomes one sentence, even where it wants to exit.
+
+    Raises:
+        SpecificationError: it raised.
+    """
+    try:
+        yield
+    except (SpecificationError, *NOT_ITS_OWN):
+        raise
+    except BaseException as error:
+        raise SpecificationError(what_it_raised(what, error)) from error
+
+
+def what_it_raised(what: str, error: BaseException) -> str:
+    """One sentence; of a ValueError its own, for so a specification says what it does not know."""
+    if isinstance(error, ValueError):
+        return str(error)
+    # what formats it copes with an exception that cannot be told
+    return f"{what} failed: {traceback.format_exception_only(error)[-1].strip()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +80,7 @@ class Operation:
     error: str = ""
     pending: bool = False
     process: int | str = 0
-    fields: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
+    fields: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False)
 
 
 class Specification(Protocol):

@@ -6,15 +6,26 @@ operations are numbered, equal ones alike, and a table keeps what followed.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from harness.checks.specifications.operation import Operation, Specification, StepError
+from harness.checks.specifications.operation import (
+    NOT_ITS_OWN,
+    Operation,
+    Specification,
+    SpecificationError,
+    StepError,
+    asking,
+    what_it_raised,
+)
 
-__all__ = ["IMPOSSIBLE", "Steps"]
+__all__ = ["DIFFERENTLY", "IMPOSSIBLE", "Steps"]
 
 IMPOSSIBLE = -1
 """In the table: the operation cannot happen in this state."""
+DIFFERENTLY = "step answered differently when it was asked again; it must depend on its arguments"
+_ASKED_AGAIN = 10_000
 
 
 class Steps:
@@ -31,14 +42,22 @@ class Steps:
         self._operations = operations
         self._key_of: Callable[[Any], Hashable] | None = getattr(model, "hash", None)
         self._states: list[Any] = []
-        self._keys: list[Hashable] = []
+        self._hashes: list[int] = []
+        self._asked: list[tuple[int, int]] = []
+        self._count = 0
+        self._random = random.Random(0)
         self._numbers: dict[Hashable, int] = {}
         self.table: list[dict[int, int]] = []
         known: dict[Hashable, int] = {}
         self.kinds = [
             known.setdefault(_kind(operation, index), len(known)) for index, operation in enumerate(operations)
         ]
-        self._number(model.init(), 0)
+        with asking("init"):
+            first = model.init()
+        try:
+            self._number(first, 0)
+        except StepError as error:  # that was no operation's fault
+            raise SpecificationError(f"init: {error}") from error
 
     def take(self, state: int, index: int) -> int:
         """The state after an operation, by asking the specification; the table has it from then on.
@@ -46,36 +65,75 @@ class Steps:
         Raises:
             StepError: it does not know the operation, or breaks the rules of its form.
         """
-        try:
-            after = self._model.step(self._states[state], self._operations[index])
-        except StepError:
-            raise
-        except Exception as error:
-            told = str(error) if isinstance(error, ValueError) else f"step failed: {type(error).__name__}: {error}"
-            raise StepError(told, index) from error
-        if self._key_of is not None and self._key_of(self._states[state]) != self._keys[state]:
-            raise StepError("step changed the state that it was given; it must return a new one", index)
-        number = IMPOSSIBLE if after is None else self._number(after, index)
+        number = self._ask(state, index)
         self.table[state][self.kinds[index]] = number
+        self._count += 1
+        if len(self._asked) < _ASKED_AGAIN:
+            self._asked.append((state, index))
+        elif (place := self._random.randrange(self._count)) < _ASKED_AGAIN:
+            self._asked[place] = state, index
         return number
+
+    def ask_again(self) -> None:
+        """Ask once more for what was answered, refusals too: for all, or for 10,000 drawn alike (Vitter 1985, R).
+
+        Raises:
+            StepError: an answer is another one now.
+        """
+        for state, index in self._asked:
+            if self._ask(state, index) != self.table[state][self.kinds[index]]:
+                raise StepError(DIFFERENTLY, index)
+
+    def _ask(self, state: int, index: int) -> int:
+        given = self._states[state]
+        try:
+            after = self._model.step(given, self._operations[index])
+        except (StepError, *NOT_ITS_OWN):
+            raise
+        except BaseException as error:
+            raise StepError(what_it_raised("step", error), index) from error
+        key, hashed = self._key(given, index)
+        if hashed != self._hashes[state] or self._numbered(key, index) != state:
+            raise StepError("step changed the state that it was given; it must return a new one", index)
+        return IMPOSSIBLE if after is None else self._number(after, index)
 
     def _number(self, state: Any, index: int) -> int:
         if self._states and _is_answer(state) and not _is_answer(self._states[0]):
             raise StepError(f"step returned {state!r}; it must return the state after, or None", index)
-        try:
-            key = state if self._key_of is None else self._key_of(state)
-            number = self._numbers.setdefault(key, len(self._states))
-        except TypeError as error:
-            raise StepError(
-                f"a state of it cannot be told from others ({error}); make it of tuples and frozensets, or add "
-                "hash(state)",
-                index,
-            ) from error
+        key, hashed = self._key(state, index)
+        number = self._numbered(key, index)
         if number == len(self._states):
             self._states.append(state)
-            self._keys.append(key)
+            self._hashes.append(hashed)
             self.table.append({})
         return number
+
+    def _numbered(self, key: Hashable, index: int) -> int:
+        """Its number; the next one, if it is new."""
+        try:
+            return self._numbers.setdefault(key, len(self._states))
+        except NOT_ITS_OWN:
+            raise
+        except BaseException as error:
+            raise StepError(what_it_raised("__eq__ of a state", error), index) from error
+
+    def _key(self, state: Any, index: int) -> tuple[Hashable, int]:
+        """What tells a state from others, and its hash."""
+        try:
+            key: Hashable = state if self._key_of is None else self._key_of(state)
+            if type(key).__hash__ is object.__hash__ and key is not None:
+                raise StepError(_unlike(f"{type(key).__name__} has no __eq__ of its own"), index)
+            return key, hash(key)
+        except (StepError, *NOT_ITS_OWN):
+            raise
+        except TypeError as error:
+            raise StepError(_unlike(str(error)), index) from error
+        except BaseException as error:
+            raise StepError(what_it_raised("hash of a state", error), index) from error
+
+
+def _unlike(cause: str) -> str:
+    return f"a state of it cannot be told from others ({cause}); make it of tuples and frozensets, or add hash(state)"
 
 
 def _is_answer(state: Any) -> bool:
