@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status, message_number, message_writer
+from harness.resolve import UNKNOWN_VALUE
 
 __all__ = ["INTACT", "OPERATION_RECORD", "PENDING_RETURN", "History", "HistoryError", "operation_record"]
 
@@ -24,7 +25,9 @@ OPERATION_RECORD = np.dtype(
     [
         ("invoked", np.int64),  # ns, taken before the first step of the call
         ("returned", np.int64),  # ns, taken after its last step; PENDING_RETURN if it never returned
-        ("value", np.uint64),  # identity of the message written, removed or seen (message_value)
+        # identity of the message written, removed or seen (message_value); of a pending skip the one that was asked for,
+        # UNKNOWN_VALUE where it named none, or an entry id
+        ("value", np.uint64),
         ("id", np.uint64),  # entry id that the channel reported: of the message, or of the head a MISMATCH saw; NO_ID
         ("target", np.uint64),  # skip: the entry id asked for; else NO_ID
         ("timeout", np.int64),  # ns asked for; NO_TIMEOUT
@@ -52,8 +55,15 @@ class HistoryError(ValueError):
     """The history was not understood; the message says where and what would be right."""
 
 
-def operation_record(kind: Kind, status: Status, invoked: int, returned: int, value: int = 0, **fields: int) -> np.void:
-    """One row by hand, for tests and small histories: fields as in OPERATION_RECORD, the rest has its neutral value."""
+def operation_record(
+    kind: Kind, status: Status, invoked: int, returned: int, value: int | None = None, **fields: int
+) -> np.void:
+    """One row by hand, for tests and small histories: fields as in OPERATION_RECORD, the rest has its neutral value.
+
+    A pending skip that tells neither ``value`` nor ``target`` may have removed anything (UNKNOWN_VALUE).
+    """
+    if value is None:
+        value = UNKNOWN_VALUE if kind is Kind.SKIP and status is Status.PENDING else 0
     row = np.zeros(1, OPERATION_RECORD)
     row["id"] = row["target"] = NO_ID
     row["timeout"] = NO_TIMEOUT
@@ -144,7 +154,8 @@ class History:
         row = self.operations[index]
         kind, status = Kind(int(row["kind"])), Status(int(row["status"]))
         parts = []
-        if status is Status.OK or kind.writes or (kind is Kind.SKIP and int(row["target"]) == NO_ID):
+        told = status is Status.OK or kind.writes or (kind is Kind.SKIP and int(row["target"]) == NO_ID)
+        if told and int(row["value"]) != UNKNOWN_VALUE:
             parts.append(f"message {self.message(int(row['value']))}")
         if kind is Kind.SKIP and int(row["target"]) != NO_ID:
             parts.append(f"target {int(row['target'])}")

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from harness.history import INTACT, PENDING_RETURN, History
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
+from harness.resolve import UNKNOWN_VALUE
 
 __all__ = ["ALWAYS", "NEVER", "NOT", "Model", "Observations", "among", "model_of"]
 
@@ -75,6 +76,7 @@ class Model:
         full: intervals in which a message of `size` did not fit at an instant (FULL, write TIMEOUT).
         unseen: pending writes that nobody saw; they may count for FULL.
         anonymous: inv of pending removals that may have taken any value, sorted.
+        vague: those among them that can have taken one value alone, but nobody told which.
         pending_skips: pending skip of an entry whose value is known, or told instead of an id: (value, inv).
         write_order, read_order: rows of batches, in order: (group, value) with groups contiguous.
     """
@@ -94,6 +96,7 @@ class Model:
     full: Observations
     unseen: Observations
     anonymous: Ints
+    vague: Ints
     pending_skips: tuple[Ints, Ints]
     write_order: tuple[Ints, Ints]
     read_order: tuple[Ints, Ints]
@@ -165,6 +168,68 @@ def cost_of(size: npt.NDArray[np.generic]) -> Ints:
     return (size.astype(np.int64) + 8 + 15) // 16 * 16
 
 
+@dataclass(frozen=True)
+class _Meant:
+    """What pending skips were asked to remove.
+
+    Attributes:
+        row, holder, value: of a skip that can have removed one message alone; a row that has that message; the message.
+        anything: rows of skips that may have removed any. vague: of skips of an entry that may be several messages.
+    """
+
+    row: Ints
+    holder: Ints
+    value: npt.NDArray[np.uint64]
+    anything: Ints
+    vague: Ints
+
+
+def _meant(rows: npt.NDArray[np.void], left: Ints, writes: Bools, peeks: Bools, gone: Bools) -> _Meant:
+    """Look up what pending skips mean. One whose message cannot have been written had no effect, and is in neither.
+
+    Args:
+        left: rows of pending skips. writes: of writes that may have happened. peeks: of who saw the head. gone: of
+            removals.
+    """
+    if not len(left):
+        return _Meant(left, left, np.zeros(0, np.uint64), left, left)
+    entry, value = rows["id"], rows["value"]
+    written = np.flatnonzero(writes)
+    telling = np.flatnonzero((writes | peeks | gone) & (entry != NO_ID))
+    by_id = _places_of(entry, telling, rows["target"][left])
+    by_value = _places_of(value, written, value[left])
+    row: list[int] = []
+    holder: list[int] = []
+    anything: list[int] = []
+    unknown: dict[int, int] = {}
+    for skip in left[np.argsort(rows["invoked"][left], kind="stable")].tolist():
+        target, asked = int(rows["target"][skip]), int(rows["value"][skip])
+        if target == NO_ID and asked == UNKNOWN_VALUE:
+            anything.append(skip)
+            continue
+        found = by_id.get(target) if target != NO_ID else by_value.get(asked)
+        if found is not None:
+            row.append(skip)
+            holder.append(found)
+        elif target != NO_ID:
+            unknown.setdefault(target, skip)  # one entry is removed once, by the first of them at the earliest
+    # a message has its id from its write, or from whoever saw it; without one it may be the entry that nobody named
+    others = np.append(value[telling], value[gone])
+    nameless = written[~np.isin(value[written], others)] if unknown else written[:0]
+    if len(nameless) == 1:
+        row += unknown.values()
+        holder += nameless.tolist() * len(unknown)
+    vague = list(unknown.values()) if len(nameless) > 1 else []
+    rows_of = [np.array(numbers, np.int64) for numbers in (row, holder, anything, vague)]
+    return _Meant(rows_of[0], rows_of[1], value[rows_of[1]], *rows_of[2:])
+
+
+def _places_of(column: npt.NDArray[np.uint64], rows: Ints, wanted: npt.NDArray[np.uint64]) -> dict[int, int]:
+    """By wanted content of a column one of the rows that has it."""
+    rows = rows[np.isin(column[rows], wanted)]
+    return dict(zip(column[rows].tolist(), rows.tolist(), strict=True))
+
+
 def model_of(history: History) -> Model:
     """Number the values and sort the operations by what they say about them."""
     rows = history.operations
@@ -177,11 +242,14 @@ def model_of(history: History) -> Model:
     writes = among(kind, _WRITES)
     removals = among(kind, _REMOVALS) & ok
     peeks = (kind == Kind.PEEK.value) & ok | (kind == Kind.SKIP.value) & (status == Status.MISMATCH.value)
-    # a pending write matters only if somebody saw its message
+    left = np.flatnonzero(pending & (kind == Kind.SKIP.value))
+    meant = _meant(rows, left, writes & (ok | pending), peeks, removals)
+    # a pending write matters only if somebody saw its message, or may have taken it
     kept = writes & ok
     maybe = np.flatnonzero(writes & pending)
     if len(maybe):
-        kept[maybe[np.isin(message[maybe], message[removals | peeks])]] = True
+        witnesses = np.append(message[removals | peeks], meant.value)
+        kept[maybe[np.isin(message[maybe], witnesses)]] = True
 
     def in_time(mask: Bools) -> Ints:
         """Rows, in order of invocation."""
@@ -223,18 +291,9 @@ def model_of(history: History) -> Model:
     )
     fulls = writes & ((status == Status.FULL.value) | timed_out)
 
-    left = pending & (kind == Kind.SKIP.value)
-    by_value = np.flatnonzero(left & (rows["target"] == NO_ID))
-    by_value = by_value[number[by_value] != NOT]  # what nobody wrote was not removed
-    skips = np.flatnonzero(left & (rows["target"] != NO_ID))
-    wanted = rows["target"][skips]
-    holders = np.flatnonzero((kept | removals | peeks) & (rows["id"] != NO_ID)) if len(skips) else skips
-    holders = holders[np.isin(rows["id"][holders], wanted)]
-    by_id = dict(zip(rows["id"][holders].tolist(), number[holders].tolist(), strict=True))
-    named = np.array([by_id.get(entry, NOT) for entry in wanted.tolist()], np.int64)
-    # an entry that nobody else named may be the message of any pending write
-    anonymous = np.sort(np.concatenate([inv[pending & among(kind, _ANONYMOUS)], inv[skips[named == NOT]]]))
-    skips, named = np.append(skips[named != NOT], by_value), np.append(named[named != NOT], number[by_value])
+    anonymous = pending & among(kind, _ANONYMOUS)
+    anonymous[meant.anything] = True
+    vague = np.sort(inv[meant.vague])
 
     batched = np.flatnonzero(batch)
 
@@ -259,8 +318,9 @@ def model_of(history: History) -> Model:
         empty=observations(empties, last_try),
         full=observations(fulls, last_try),
         unseen=observations(writes & pending & ~kept),
-        anonymous=anonymous,
-        pending_skips=(named, inv[skips]),
+        anonymous=np.sort(np.append(inv[anonymous], vague)),
+        vague=vague,
+        pending_skips=(number[meant.holder], inv[meant.row]),
         write_order=batches(kept),
         read_order=batches(removals),
     )

@@ -91,11 +91,12 @@ class OnlineFifo:
         """Operations that were judged and dropped."""
         return self._settled
 
-    def invoke(self, kind: Kind, time: int, value: int = 0, **fields: int) -> int:
+    def invoke(self, kind: Kind, time: int, value: int | None = None, **fields: int) -> int:
         """An operation is called.
 
         Args:
-            kind: of operation. time: ns. value: the message that a write writes. fields: as in OPERATION_RECORD.
+            kind: of operation. time: ns. value: the message that a write writes, or a skip means. fields: as in
+                OPERATION_RECORD.
 
         Returns:
             What `complete` takes.

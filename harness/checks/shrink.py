@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from harness.checks.model import Ints, among
 from harness.history import History
-from harness.operation import Kind, Status
+from harness.operation import NO_ID, Kind, Status
+from harness.resolve import UNKNOWN_VALUE
 
 __all__ = ["shrink"]
 
@@ -76,8 +77,11 @@ class _Subjects:
         value = operations["value"].copy()
         pending = np.flatnonzero(status == Status.PENDING.value)
         speaks[pending] = among(kind[pending], _WRITES)
-        # a pending skip speaks of the message whose entry it was asked to remove, where somebody named that
+        # a pending skip speaks of the message that it was asked to remove, by value or by an entry that somebody named
         skips = pending[kind[pending] == Kind.SKIP.value]
+        by_value = skips[operations["target"][skips] == NO_ID]
+        speaks[by_value] = value[by_value] != UNKNOWN_VALUE
+        skips = skips[operations["target"][skips] != NO_ID]
         if len(skips):
             named = np.flatnonzero(speaks & np.isin(operations["id"], operations["target"][skips]))
             by_id = dict(zip(operations["id"][named].tolist(), value[named].tolist(), strict=True))
@@ -92,7 +96,11 @@ class _Subjects:
         yield self.with_values(rows)
         mates = self.with_batches(rows)
         yield mates
-        yield self.with_leftovers(mates)
+        left = self.with_leftovers(mates)
+        yield left
+        # and whoever found nothing: what the pending removals took for one of them, they did not for another
+        others = np.setdiff1d(np.flatnonzero(~self.speaks), self.unbound)
+        yield np.union1d(left, others[:_LARGEST])
 
     def with_values(self, rows: Ints) -> Ints:
         """The rows, and every operation on a value that one of them speaks of."""

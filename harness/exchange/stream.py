@@ -127,6 +127,7 @@ class QueueStream:
         # one whose message nobody has named yet may have removed, or seen, anything
         skips.rows["status"], skips.rows["returned"] = Status.PENDING, PENDING_RETURN
         skips.rows["value"] = 0
+        skips.rows["kind"][skips.rows["target"] == NO_ID] = Kind.SKIP_FORCE.value
         opened = opened.followed_by(skips)
         everything = np.concatenate([held, named.rows, opened.rows])
         lines = np.concatenate([held_lines, named.lines, opened.lines])

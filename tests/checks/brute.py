@@ -6,12 +6,14 @@ have produced; it shares no idea, and no line, with ``harness.checks.fifo``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from harness.history import PENDING_RETURN, History, operation_record
-from harness.operation import Kind, Status
+from harness.operation import NO_ID, Kind, Status
+from harness.resolve import UNKNOWN_VALUE
 
 __all__ = ["FAMILIES", "corrupted_rows", "linearizable", "linearizable_rows", "mixed"]
 
@@ -25,6 +27,22 @@ def linearizable(history: History) -> bool:
     after the time-out) and PENDING. The rows of a batch happen in the order of the batch.
     """
     rows = list(history.operations)
+    return any(_linearizable(rows, meant, history.capacity) for meant in _meanings(rows))
+
+
+def _meanings(rows: list[Row]) -> Iterator[dict[int, int | None]]:
+    """By entry id the value that it may name: as reported, or, for one that is only asked for, any without an id."""
+    reported = {int(row["id"]): int(row["value"]) for row in rows if row["id"] != NO_ID}
+    wanted = {int(row["target"]) for row in rows if row["target"] != NO_ID} - reported.keys()
+    written = [int(row["value"]) for row in rows if Kind(int(row["kind"])).writes]
+    nameless = [value for value in written if value not in reported.values()]
+    for names in itertools.product([None, *nameless], repeat=len(wanted)):
+        told = [name for name in names if name is not None]
+        if len(told) == len(set(told)):
+            yield reported | dict(zip(wanted, names, strict=True))
+
+
+def _linearizable(rows: list[Row], meant: dict[int, int | None], capacity: int | None) -> bool:
     invoked = [_begin(row) for row in rows]
     returned = [int(row["returned"]) for row in rows]
     optional = [int(row["status"]) == Status.PENDING for row in rows]
@@ -45,7 +63,7 @@ def linearizable(history: History) -> bool:
                 continue
             if any(taken >> later & 1 and index in before[later] for later in range(len(rows))):
                 continue
-            after = _step(queue, row, rows, history.capacity)
+            after = _step(queue, row, rows, meant, capacity)
             if after is not None and search(taken | 1 << index, after):
                 return True
         return False
@@ -72,7 +90,9 @@ def _cost(rows: list[Row], value: int) -> int:
     return 16
 
 
-def _step(queue: tuple[int, ...], row: Row, rows: list[Row], capacity: int | None) -> tuple[int, ...] | None:
+def _step(
+    queue: tuple[int, ...], row: Row, rows: list[Row], meant: dict[int, int | None], capacity: int | None
+) -> tuple[int, ...] | None:
     """The queue after the operation, or None if it cannot happen now."""
     kind, status, value = Kind(int(row["kind"])), Status(int(row["status"])), int(row["value"])
     used = sum(_cost(rows, entry) for entry in queue)
@@ -84,9 +104,12 @@ def _step(queue: tuple[int, ...], row: Row, rows: list[Row], capacity: int | Non
     if status in (Status.EMPTY, Status.TIMEOUT):
         return queue if not queue else None
     if status is Status.PENDING:
-        meant = {int(other["value"]) for other in rows if kind is Kind.SKIP and other["id"] == row["target"]}
-        possible = queue and kind.removes and (not meant or queue[0] in meant)
-        return queue[1:] if possible else None
+        if not queue or not kind.removes:
+            return None
+        if kind is Kind.SKIP and row["target"] != NO_ID:
+            return queue[1:] if queue[0] == meant[int(row["target"])] else None
+        anything = kind is not Kind.SKIP or row["value"] == UNKNOWN_VALUE
+        return queue[1:] if anything or queue[0] == value else None
     if not queue or queue[0] != value:
         return None
     return queue if kind is Kind.PEEK or status is Status.MISMATCH else queue[1:]
@@ -260,9 +283,13 @@ def mixed(generator: np.random.Generator, batches: bool, peeks: bool, pending: b
             rows.append(operation_record(Kind.TRY_READ, Status.EMPTY, begin, end, worker=51))
     for _ in range(int(generator.integers(0, 3)) if pending else 0):
         begin, _ = interval(span * 3 // 2)
-        if generator.random() < 0.3:
-            target = 16 * int(generator.integers(0, count))
-            rows.append(operation_record(Kind.SKIP, Status.PENDING, begin, PENDING_RETURN, target=target, worker=60))
+        choice = generator.random()
+        if choice < 0.45:
+            told: dict[str, int] = {}  # the message meant by its entry, which a pending write does not tell, by value
+            if choice < 0.36:
+                of = int(generator.integers(0, count + 1))
+                told = {"target": 16 * of} if choice < 0.24 else {"value": of}
+            rows.append(operation_record(Kind.SKIP, Status.PENDING, begin, PENDING_RETURN, worker=60, **told))
         else:
             rows.append(operation_record(Kind.READ, Status.PENDING, begin, PENDING_RETURN, worker=61))
     return rows

@@ -11,7 +11,8 @@ import pytest
 
 from harness.checks import check_fifo
 from harness.history import PENDING_RETURN, History, operation_record
-from harness.operation import Kind, Status
+from harness.operation import NO_ID, Kind, Status
+from harness.resolve import UNKNOWN_VALUE
 from harness.verdict import Outcome
 
 
@@ -73,7 +74,10 @@ def test_mixed_histories_and_their_witnesses(batches: bool, peeks: bool, pending
         assert (verdict.outcome is Outcome.PASS) == expected, f"{verdict}\n{show(history)}"
         if verdict.witness is not None:
             rows = history.operations
-            named = np.isin(rows["target"], rows["id"]) & (rows["kind"] == Kind.SKIP)
+            meant = (rows["kind"] == Kind.SKIP) & (rows["value"] != UNKNOWN_VALUE)
+            named = (rows["kind"] == Kind.SKIP) & np.isin(rows["target"], rows["id"]) & (
+                rows["target"] != NO_ID
+            ) | meant
             told = (rows["status"] == Status.PENDING) & ~named
             told[list(verdict.witness.operations)] = True
             part = History(rows[told])
@@ -167,6 +171,36 @@ def test_a_pending_removal_explains_one_missing_message() -> None:
     assert violation(write(1, 0, 1), write(2, 2, 3), pending, read(2, 9, 10)) == "pass"
     lost_two = [write(1, 0, 1), write(2, 2, 3), write(3, 4, 5), pending, read(3, 9, 10)]
     assert violation(*lost_two) == "ORDER"
+
+
+def skip(begin: int, **told: int) -> np.void:
+    return operation_record(Kind.SKIP, Status.PENDING, begin, PENDING_RETURN, worker=5, **told)
+
+
+EMPTY = operation_record(Kind.TRY_READ, Status.EMPTY, 4, 5)
+PENDING_WRITE = operation_record(Kind.WRITE, Status.PENDING, 0, PENDING_RETURN, 7, size=8)
+
+
+def test_a_pending_skip_removes_what_it_means_alone() -> None:
+    assert violation(PENDING_WRITE, skip(1, value=7), write(8, 2, 3), EMPTY) == "EMPTY"
+    assert violation(PENDING_WRITE, skip(1, value=8), write(8, 2, 3), EMPTY) == "pass"
+    assert violation(PENDING_WRITE, skip(1, value=9), write(8, 2, 3), EMPTY) == "EMPTY"
+    # by entry: one that nobody reported can only be of a write that has no id
+    assert violation(write(8, 0, 1, id=8), skip(2, target=99), EMPTY) == "EMPTY"
+    assert violation(write(8, 0, 1), skip(2, target=99), EMPTY) == "pass"
+    assert violation(PENDING_WRITE, write(8, 0, 1, id=8), skip(2, target=99), EMPTY) == "EMPTY"
+    assert violation(PENDING_WRITE, write(8, 0, 1), skip(2, target=99), EMPTY) == "inconclusive"
+    assert violation(write(6, 0, 1), write(8, 0, 1), skip(2, target=99), read(6, 4, 5), read(8, 4, 5)) == "pass"
+
+
+def test_a_pending_skip_that_does_not_say_what_it_means_may_have_removed_anything() -> None:
+    assert violation(write(7, 0, 1), skip(2), EMPTY) == "pass"
+    assert violation(write(7, 0, 1), write(0, 0, 1), skip(2), EMPTY) == "EMPTY"
+
+
+def test_a_message_that_nobody_saw_makes_a_full_and_is_gone_by_the_skip_that_means_it() -> None:
+    full = operation_record(Kind.TRY_WRITE, Status.FULL, 1, 2, 9, size=8)
+    assert violation(PENDING_WRITE, full, skip(1, value=7), EMPTY, capacity=16) == "pass"
 
 
 def test_nothing_to_decide_is_no_pass() -> None:
