@@ -25,8 +25,8 @@ OPERATION_RECORD = np.dtype(
     [
         ("invoked", np.int64),  # ns, taken before the first step of the call
         ("returned", np.int64),  # ns, taken after its last step; PENDING_RETURN if it never returned
-        # identity of the message written, removed or seen (message_value); of a pending skip the one that was asked for,
-        # UNKNOWN_VALUE where it named none, or an entry id
+        # identity of the message written, removed or seen (message_value); of a pending skip without target the one
+        # that was meant, UNKNOWN_VALUE where nobody knows
         ("value", np.uint64),
         ("id", np.uint64),  # entry id that the channel reported: of the message, or of the head a MISMATCH saw; NO_ID
         ("target", np.uint64),  # skip: the entry id asked for; else NO_ID
