@@ -70,6 +70,40 @@ def test_every_specification(name: str, capacity: int | None, legal: list[Operat
         assert search(find(name)(capacity), history, intervals).linearizable is expected
 
 
+@pytest.mark.parametrize(
+    ("name", "history"),
+    [
+        ("key-value", [ok("write", ("a", 1)), ok("read", ("a", None), ("b", 1))]),
+        ("register", [ok("write", 1), ok("read", None, True)]),
+        ("register", [ok("write", 1), ok("read", None, 1.0)]),
+        ("register", [ok("write", 1), ok("write", True), ok("read", None, 1)]),
+        ("register", [ok("write", (1, 2)), ok("read", None, (True, 2))]),
+        ("register", [ok("write", 1), ok("cas", (True, 2))]),
+        ("per-writer-order", [ok("write", 1), ok("skip", 1, 9, error="mismatch")]),
+        ("per-writer-order", [ok("write", 1), ok("skip", 1, error="mismatch")]),
+        ("per-writer-order", [ok("write", 1), ok("write", 2), ok("skip", 1, 2, error="mismatch")]),
+        ("multiset", [ok("write", 1), ok("write", 2), ok("skip", 1, 9, error="mismatch")]),
+    ],
+)
+def test_what_no_specification_lets_pass(name: str, history: list[Operation]) -> None:
+    intervals = [(10 * index, 10 * index + 1) for index in range(len(history))]
+    assert search(find(name)(None), history, intervals).linearizable is False
+
+
+@pytest.mark.parametrize(
+    ("name", "operation", "words"),
+    [
+        ("register", ok("write"), "write takes a value"),
+        ("latest-value", ok("read", error="full"), "read of a register cannot fail with 'full'"),
+        ("register", ok("cas", (1, 2), error="empty"), "cas of a register cannot fail with 'empty'"),
+        ("key-value", ok("read", ("a", None), 1), "read answers with a pair"),
+    ],
+)
+def test_what_a_register_does_not_know(name: str, operation: Operation, words: str) -> None:
+    with pytest.raises(SpecificationError, match=words):
+        search(find(name)(None), [operation], [(0, 1)])
+
+
 def test_every_specification_has_its_example() -> None:
     (examples,) = (mark.args[1] for mark in test_every_specification.pytestmark)  # type: ignore[attr-defined]
     assert {example[0] for example in examples} == set(SPECIFICATIONS)

@@ -150,11 +150,20 @@ class PerWriterOrder(Fifo):
 
     def _skipped(self, state: Entries, operation: Operation) -> Entries | None:
         if operation.error == "mismatch":
-            return state if state else None
+            others = [value for value in self._heads(state) if value != operation.argument]
+            honest = bool(others) if operation.result is None else operation.result in others
+            return state if honest else None
         if operation.error:
             return state
         after = self._take(state, operation.argument, True)
         return state if after is None and operation.pending else after
+
+    def _heads(self, state: Entries) -> list[Any]:
+        """The values that may come out next."""
+        first: dict[Any, Any] = {}
+        for value, writer in state:
+            first.setdefault(writer, value)
+        return list(first.values())
 
     def _take(self, state: Entries, value: Any, remove: bool) -> Entries | None:
         writers = set()
@@ -170,6 +179,9 @@ class Multiset(PerWriterOrder):
 
     def _written(self, state: Entries, operation: Operation) -> Entries | None:
         return tuple(sorted((*state, self._entry(operation)), key=lambda entry: str(entry[0])))
+
+    def _heads(self, state: Entries) -> list[Any]:
+        return [value for value, _ in state]
 
     def _take(self, state: Entries, value: Any, remove: bool) -> Entries | None:
         for index, (held, _) in enumerate(state):

@@ -10,6 +10,10 @@ from harness.checks.specifications.operation import Operation, SpecificationErro
 __all__ = ["KeyValue", "LatestValue", "Register"]
 
 
+_NO_CLAIM = ("", "timeout", "closed")
+"""Errors that say nothing of a register."""
+
+
 class Register:
     """One value, initially None: read, write, cas [old, new]."""
 
@@ -19,24 +23,32 @@ class Register:
     def init(self) -> Any:
         return (None,)
 
+    def hash(self, state: tuple[Any]) -> Hashable:
+        """Tells 1, 1.0 and true apart, which are equal to Python and none of them in JSON."""
+        return type(state[0]).__name__, repr(state[0])
+
     def step(self, state: tuple[Any], operation: Operation) -> tuple[Any] | None:
         # the value is wrapped, for None is a value and also the answer "cannot happen"
-        f = operation.f
+        f, error = operation.f, operation.error
+        if f not in ("read", "write", "cas"):
+            raise SpecificationError(f"a register knows no {f!r}; it knows read, write and cas")
         if f == "cas":
             old, new = _pair(operation)
-            if operation.error == "mismatch":
-                return state if state[0] != old else None
-            if operation.error:
-                return state
-            if state[0] == old:
+            if error == "mismatch":
+                return None if _same(state[0], old) else state
+        if error not in _NO_CLAIM:
+            raise SpecificationError(f"{f} of a register cannot fail with {error!r}; only cas can, with 'mismatch'")
+        if error:
+            return state
+        if f == "cas":
+            if _same(state[0], old):
                 return (new,)
             return state if operation.pending else None
         if f == "write":
-            return state if operation.error else (operation.argument,)
-        if f == "read":
-            same = operation.pending or bool(operation.error) or state[0] == operation.result
-            return state if same else None
-        raise SpecificationError(f"a register knows no {f!r}; it knows read, write and cas")
+            if operation.argument is None:
+                raise SpecificationError("write takes a value; it was given none, or null")
+            return (operation.argument,)
+        return state if operation.pending or _same(state[0], operation.result) else None
 
 
 class LatestValue(Register):
@@ -57,19 +69,36 @@ class KeyValue:
     def init(self) -> Any:
         return self._register.init()
 
+    def hash(self, state: tuple[Any]) -> Hashable:
+        """As of a register."""
+        return self._register.hash(state)
+
     def partition(self, operation: Operation) -> Hashable:
         """Keys do not affect each other."""
         key: Hashable = _pair(operation)[0]
         return key
 
     def step(self, state: tuple[Any], operation: Operation) -> tuple[Any] | None:
-        inner = _pair(operation)[1]
+        key, inner = _pair(operation)
         result = operation.result
-        if isinstance(result, tuple | list) and len(result) == 2:
+        if operation.f == "read" and not operation.pending and not operation.error:
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise SpecificationError(f"read answers with a pair [key, value]; it was {result!r}")
+            if not _same(result[0], key):
+                return None
             result = result[1]
         return self._register.step(
             state, Operation(operation.f, inner, result, operation.error, operation.pending, operation.process)
         )
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Are they one value of JSON?"""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
 
 
 def _pair(operation: Operation) -> tuple[Any, Any]:
