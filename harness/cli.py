@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -10,11 +11,13 @@ from typing import Any
 
 import click
 
-__all__ = ["EXIT_ENVIRONMENT", "EXIT_INTERRUPTED", "EXIT_USAGE", "cli"]
+__all__ = ["EXIT_ENVIRONMENT", "EXIT_INTERRUPTED", "EXIT_PIPE", "EXIT_USAGE", "cli"]
 
 EXIT_USAGE = 2
 EXIT_ENVIRONMENT = 5
 EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
+"""Of 128 + SIGPIPE, as a shell tells it."""
 
 _COMMANDS = {
     "run": ("harness.commands.run", "Run scenarios on threads and processes and judge them."),
@@ -32,6 +35,10 @@ _COMMANDS = {
 }
 
 
+class _NobodyReads(Exception):
+    """Standard output, or standard error, is closed."""
+
+
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -45,6 +52,15 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # click itself would exit with 1, which is a violation here
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise _NobodyReads from error
+        return result
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> int:  # type: ignore[override]
         """Like click's, but errors are one line and exit codes are the project's."""
@@ -60,6 +76,10 @@ class _LazyGroup(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo("interrupted", err=True)
             return EXIT_INTERRUPTED
+        except _NobodyReads:
+            # what is still to be flushed goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_PIPE
         except Exception:
             traceback.print_exc()
             click.echo("channel-harness: internal error (above); please report it", err=True)
@@ -87,5 +107,5 @@ def cli() -> None:
     """Prove a shared-memory channel correct on this machine.
 
     Exit codes: 0 pass, 1 violation, 2 usage, 3 performance regression, 4 inconclusive, 5 environment or internal
-    error, 130 interrupted.
+    error, 130 interrupted, 141 nobody reads the output.
     """

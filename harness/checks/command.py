@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
 import time
@@ -117,6 +118,9 @@ def command(
             raise click.UsageError(str(error)) from error
     if stream and specification not in (None, FIFO):
         raise click.UsageError(f"--stream judges a {FIFO} alone, not {specification!r}; leave --stream out")
+    for name, number in (("--budget", budget), ("--memory", memory)):
+        if number is not None and not math.isfinite(number):
+            raise click.UsageError(f"{name} {number}; expected a finite number")
     limit = int(memory * 1e9) if memory is not None else available()
     share = limit // min(jobs, len(files))
     tasks = [_Task(file, specification, budget, drained, share, stream, report is not None) for file in files]
@@ -197,14 +201,14 @@ def _tell(judgements: list[Judgement], json_file: Path | None) -> int:
     to_stdout = json_file is not None and str(json_file) == "-"
     for judgement in judgements:
         if judgement.error:
-            click.echo(f"channel-harness check: {judgement.error}", err=True)
+            click.echo(_visible(f"channel-harness check: {judgement.error}"), err=True)
             continue
         outcome, reason = judgement.outcome
-        click.echo(f"{outcome.value.upper():12} {judgement.file}  {reason}", err=to_stdout)
+        click.echo(_visible(f"{outcome.value.upper():12} {judgement.file}  {reason}"), err=to_stdout)
         for verdict in judgement.verdicts:
-            click.echo(f"  {verdict}", err=to_stdout)
+            click.echo(_visible(f"  {verdict}"), err=to_stdout)
             for row in verdict.witness.operations if verdict.witness is not None else ():
-                click.echo(f"    {judgement.operations[row]}", err=to_stdout)
+                click.echo(_visible(f"    {judgement.operations[row]}"), err=to_stdout)
     if json_file is not None:
         text = json.dumps({"check": 1, "files": [_as_json(judgement) for judgement in judgements]}, indent=1)
         if to_stdout:
@@ -212,6 +216,11 @@ def _tell(judgements: list[Judgement], json_file: Path | None) -> int:
         else:
             json_file.write_text(text + "\n", encoding="utf-8")
     return exit_code(judgements)
+
+
+def _visible(line: str) -> str:
+    """One line, whatever a value or a name in it contains: nothing in a file forges a verdict or steers a terminal."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 def exit_code(judgements: Iterable[Judgement]) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from harness.checks.specifications import SPECIFICATIONS
-from harness.cli import EXIT_USAGE, cli
+from harness.cli import EXIT_PIPE, EXIT_USAGE, cli
 
 GOOD = """{"history": 1, "spec": "fifo"}
 {"time": 0, "process": 0, "type": "invoke", "f": "write", "value": "a"}
@@ -78,6 +80,8 @@ def test_verdicts(arguments: list[str], code: int, words: str, capsys: pytest.Ca
         (["good.jsonl", "--spec", "nothing"], "no specification 'nothing'"),
         (["good.jsonl", "--spec", "fifo-messages"], "needs a capacity"),
         (["good.jsonl", "--budget", "0"], "0"),
+        (["good.jsonl", "--budget", "nan"], "expected a finite number"),
+        (["good.jsonl", "--memory", "inf"], "expected a finite number"),
         (["register.log", "--spec", "key-value"], "takes a pair"),
         ([], "no FILE"),
     ],
@@ -138,6 +142,30 @@ def test_a_specification_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPat
     (folder / "count.jsonl").write_text("\n".join(lines).replace('"value": 2}', '"value": 3}', 1) + "\n")
     assert cli.main(["check", "count.jsonl", "--spec", "own_counter:Counter"]) == 1
     sys.modules.pop("own_counter", None)
+
+
+def test_a_value_forges_no_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "odd.jsonl").write_text(BAD.replace('"a"', json.dumps("\x1b[2J\nPASS  all.jsonl \ud800")))
+    assert cli.main(["check", "odd.jsonl"]) == 1
+    told = capsys.readouterr().out
+    assert r"\x1b[2J\nPASS  all.jsonl \ud800" in told
+    assert not any(line.startswith("PASS") for line in told.splitlines())
+
+
+@pytest.mark.parametrize("file", ["good.jsonl", "bad.jsonl"])
+def test_a_closed_output_is_no_violation(folder: Path, file: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys; from harness.cli import cli; sys.exit(cli.main(['check', '{file}']))",
+    ]
+    try:
+        done = subprocess.run(command, cwd=folder, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (EXIT_PIPE, b"")
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
