@@ -20,6 +20,7 @@ from harness.history import HistoryError
 __all__ = ["read_json_lines", "read_piece"]
 
 _HEADER = {"history", "capacity", "spec", "shutdown", "info"}
+_SURROGATES = (rb"\ud", rb"\uD")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -58,7 +59,7 @@ def _at_once(name: str, first: int, text: bytes, words: Vocabulary) -> EventColu
     # a string; NaN and Infinity are none of JSON, but the parser takes them
     if text.count(b"{") != count or text.count(b"\n{") + text.startswith(b"{") != count:
         return None
-    if text.count(b'":') != colons or any(word in text for word in (b"NaN", b"Infinity", b'"history"')):
+    if text.count(b'":') != colons or any(word in text for word in (b"NaN", b"Infinity", b'"history"', *_SURROGATES)):
         return None
     try:
         events = json.loads("[" + text.decode("utf-8").rstrip("\n").replace("\n", ",") + "]")
@@ -100,8 +101,14 @@ def _object(where: str, content: bytes, *, whole: bool) -> dict[str, Any]:
 
     try:
         fields = json.loads(content.decode("utf-8"), object_pairs_hook=distinct, parse_constant=_no_number)
+        if any(escape in content for escape in _SURROGATES):
+            json.dumps(fields, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError as error:
         raise HistoryError(f"{where}: not UTF-8 text: {error.reason}") from error
+    except UnicodeEncodeError as error:
+        raise HistoryError(f"{where}: half of a surrogate pair, which is no text") from error
+    except HistoryError:
+        raise
     except RecursionError as error:
         raise HistoryError(f"{where}: nested deeper than this program reads") from error
     except json.JSONDecodeError as error:

@@ -145,11 +145,36 @@ def test_a_specification_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_value_forges_no_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "odd.jsonl").write_text(BAD.replace('"a"', json.dumps("\x1b[2J\nPASS  all.jsonl \ud800")))
+    (folder / "odd.jsonl").write_text(BAD.replace('"a"', json.dumps("\x1b[2J\nPASS  all.jsonl")))
     assert cli.main(["check", "odd.jsonl"]) == 1
     told = capsys.readouterr().out
-    assert r"\x1b[2J\nPASS  all.jsonl \ud800" in told
+    assert r"\x1b[2J\nPASS  all.jsonl" in told
     assert not any(line.startswith("PASS") for line in told.splitlines())
+
+
+@pytest.mark.parametrize("option", ["--json", "--report"])
+def test_results_that_cannot_be_written_are_an_error_before_the_work(
+    folder: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["check", "good.jsonl", option, str(folder / "good.jsonl" / "out")]) == EXIT_USAGE
+    told = capsys.readouterr()
+    assert "cannot write the results" in told.err
+    assert len(told.err.splitlines()) == 1
+    assert not told.out
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [(r'"value": "\ud800"', "half of a surrogate pair"), ('"value": "a", "value": "a"', "'value' occurs twice")],
+)
+def test_a_line_that_is_refused_is_named_once(
+    folder: Path, odd: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "odd.jsonl").write_text(GOOD.replace('"value": "a"', odd))
+    assert cli.main(["check", "odd.jsonl", "--json", "out.json"]) == EXIT_USAGE
+    told = capsys.readouterr().err
+    assert told.count("odd.jsonl:2: ") == 1
+    assert words in told
 
 
 @pytest.mark.parametrize("file", ["good.jsonl", "bad.jsonl"])
