@@ -48,7 +48,8 @@ explorer::Counts explore(std::string& what) {
     driver.on_failure = [&](const explorer::Graph& graph) {
         const explorer::Failure& failure = driver.failures().back();
         what = failure.what + ", schedule " +
-               explorer::encode(explorer::steps_to(graph, 2, failure, explorer::Model::rc11), explorer::fingerprint("treiber"));
+               explorer::encode(explorer::steps_to(graph, 2, failure, explorer::Model::rc11), explorer::fingerprint("treiber"),
+                                explorer::Model::rc11);
     };
     return driver.explore();
 }

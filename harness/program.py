@@ -38,6 +38,28 @@ beforehand.
 """
 
 
+MOST_MESSAGES = 1 << 24
+"""Operations of a saved program, messages of batches counted singly: some gigabytes of history."""
+
+_RANGES = {
+    "value": (0, 2**64 - 1),
+    "size": (0, 2**32 - 1),
+    "timeout": (NO_TIMEOUT, 2**63 - 1),
+    "think": (0, 2**32 - 1),
+    "count": (1, MOST_MESSAGES),
+}
+
+
+_CONFIG = {
+    "max_round_trips": (1, 2**32 - 1),
+    "start_sleep_ns": (1, 10**12),
+    "max_sleep_ns": (1, 10**12),
+    "slice_ns": (1, 10**12),
+    "spins": (0, 2**32 - 1),
+}
+"""Fields of ``channel.ChannelConfig``, which a saved program names without knowing the channel."""
+
+
 class ProgramError(ValueError):
     """The program cannot be run; the message says why and what would be right."""
 
@@ -127,28 +149,55 @@ class Program:
         """Inverse of `to_json`.
 
         Raises:
-            ProgramError: unknown version, kind or field.
+            ProgramError: unknown version, kind or field, or something that is out of its range.
         """
+        if not isinstance(data, Mapping):
+            raise ProgramError(f"a program is a JSON object; got {_shown(data)}")
         if data.get("program") != 1:
-            raise ProgramError(f"program version {data.get('program')!r}; this program reads version 1")
-        try:
-            workers = tuple(operations(_operation_from_json(row) for row in script) for script in data["workers"])
-            return cls(
-                data["name"], workers, data["capacity"], data["config"], data["seed"], data.get("parameters", {})
-            )
-        except (KeyError, TypeError) as error:
-            raise ProgramError(f"malformed program: {error!r}") from error
+            raise ProgramError(f"program version {_shown(data.get('program'))}; this program reads version 1")
+        missing = [name for name in ("name", "capacity", "config", "seed", "workers") if name not in data]
+        if missing:
+            raise ProgramError(f"malformed program: it lacks {', '.join(missing)}")
+        scripts = data["workers"]
+        if not isinstance(scripts, list) or not all(isinstance(script, list) for script in scripts):
+            raise ProgramError(f"workers is a list of lists of operations; got {_shown(scripts)}")
+        if scripts and not any(scripts):
+            raise ProgramError("a program needs at least one operation")
+        rows = [[_operation_from_json(row) for row in script] for script in scripts]
+        messages = sum(row.get("count", 1) for script in rows for row in script)
+        if messages > MOST_MESSAGES:
+            raise ProgramError(f"a saved program has at most {MOST_MESSAGES} operations and messages; got {messages}")
+        parameters = data.get("parameters", {})
+        if not isinstance(data["name"], str) or not isinstance(parameters, Mapping):
+            raise ProgramError("malformed program: name is a string and parameters is an object")
+        capacity = _whole("capacity", data["capacity"], 32, 2**40)
+        seed = _whole("seed", data["seed"], -(2**63), 2**64 - 1)
+        _check_config(data["config"])
+        return cls(data["name"], tuple(map(operations, rows)), capacity, data["config"], seed, parameters)
 
     def save(self, path: Path | str) -> None:
         Path(path).write_text(json.dumps(self.to_json()) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path | str) -> Program:
+        """What `save` wrote.
+
+        Raises:
+            ProgramError: not UTF-8, not JSON, or no program.
+            OSError: it cannot be read.
+        """
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
+        except UnicodeDecodeError as error:
+            raise ProgramError(f"{path}: not UTF-8: {error}") from error
+        except RecursionError as error:
+            raise ProgramError(f"{path}: nested too deeply for a program") from error
+        except ValueError as error:  # of the syntax, or of a number with thousands of digits
             raise ProgramError(f"{path}: not JSON: {error}") from error
-        return cls.from_json(data)
+        try:
+            return cls.from_json(data)
+        except ProgramError as error:
+            raise ProgramError(f"{path}: {error}") from error
 
     def __str__(self) -> str:
         lines = [f"program {self.name}: {len(self.workers)} workers, capacity {self.capacity} bytes, seed {self.seed}"]
@@ -172,16 +221,42 @@ def _operation_to_json(row: np.void) -> dict[str, Any]:
     return entry
 
 
-def _operation_from_json(data: Mapping[str, Any]) -> dict[str, int]:
+def _shown(value: object) -> str:
+    """In a line of an error."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _whole(name: str, value: object, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ProgramError(f"{name} is a whole number from {least} to {most}; got {_shown(value)}")
+    return value
+
+
+def _check_config(config: object) -> None:
+    if not isinstance(config, Mapping):
+        raise ProgramError(f"config is an object with fields of ChannelConfig; got {_shown(config)}")
+    unknown = sorted(set(config) - set(_CONFIG))
+    if unknown:
+        raise ProgramError(f"unknown fields {_shown(unknown)} in config; there are {', '.join(_CONFIG)}")
+    for name, value in config.items():
+        if name != "max_round_trips" or value is not None:
+            _whole(f"config: {name}", value, *_CONFIG[name])
+
+
+def _operation_from_json(data: object) -> dict[str, int]:
+    if not isinstance(data, Mapping):
+        raise ProgramError(f"an operation is an object with a kind; got {_shown(data)}")
     unknown = set(data) - {"kind", "value", "size", "timeout", "think", "count"}
     if unknown:
-        raise ProgramError(f"unknown fields {sorted(unknown)} in operation {dict(data)}")
+        raise ProgramError(f"unknown fields {_shown(sorted(unknown))} in operation {_shown(dict(data))}")
     try:
         kind = Kind[str(data["kind"]).upper()]
     except KeyError as error:
         allowed = ", ".join(kind.name.lower() for kind in Kind)
-        raise ProgramError(f"unknown kind {data.get('kind')!r}; allowed: {allowed}") from error
-    return {**{name: int(content) for name, content in data.items() if name != "kind"}, "kind": kind.value}
+        raise ProgramError(f"unknown kind {_shown(data.get('kind'))}; allowed: {allowed}") from error
+    row = {name: _whole(name, data[name], *_RANGES[name]) for name in _RANGES if name in data}
+    return {**row, "kind": kind.value}
 
 
 def _operation_to_text(row: np.void) -> str:

@@ -14,13 +14,28 @@ from harness.explore.exploration import Driver
 __all__ = ["command"]
 
 
+def _open_places(report: Path | None, json_file: Path | None) -> None:
+    """Make sure, before exploring for minutes, that the result can be written to where it shall be.
+
+    Raises:
+        click.UsageError: it cannot.
+    """
+    try:
+        if report is not None:
+            report.mkdir(parents=True, exist_ok=True)
+        if json_file is not None and str(json_file) != "-":
+            json_file.open("a").close()
+    except OSError as error:
+        raise click.UsageError(f"cannot write to {error.filename}: {error.strerror}") from error
+
+
 @click.command("explore")
 @click.argument("program")
 @click.option(
     "--driver", type=click.Choice(get_args(Driver)), default="exhaustive", show_default=True, help="How to explore."
 )
 @click.option("--model", type=click.Choice(["rc11", "sc"]), default="rc11", show_default=True, help="Memory model.")
-@click.option("--executions", type=click.IntRange(min=1), metavar="N", help="Stop after so many.")
+@click.option("--executions", type=click.IntRange(1, 2**63 - 1), metavar="N", help="Stop after so many.")
 @click.option(
     "--seconds", type=click.FloatRange(min=0.0), default=60.0, show_default=True, metavar="S", help="Stop then."
 )
@@ -78,6 +93,7 @@ def command(
         planted = None if mutant is None else parse(mutant)
         chosen = named_program(program, writers, readers, messages)
         name, every = ("", EVERY) if planted is None else (planted.name, planted.every or EVERY)
+        _open_places(report, json_file)
         seen = examine(
             chosen,
             driver=driver,  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from harness.explore.subject import MOST_WORKERS
 from harness.operation import NO_TIMEOUT, Kind, message_value
 from harness.program import Program, ProgramError, operations
 from harness.scenario import share
@@ -19,6 +20,9 @@ from harness.scenario import share
 __all__ = ["CONVICTING", "SMALL", "WITH_DEAD", "named_program", "small_scenario"]
 
 MESSAGE_BYTES = 8
+
+MOST_MESSAGES = 1_000
+"""Of a scenario; a history that the explorer judges has far fewer calls."""
 
 BATCH = 2
 """Messages of a batch."""
@@ -85,6 +89,13 @@ def small_scenario(
         raise ProgramError(
             f"{name} needs a writer, a reader and a message per writer; got {writers}, {readers}, {messages}"
         )
+    single = {"swsr": (writers, readers), "mwsr": (readers,)}.get(name, ())
+    if any(number != 1 for number in single):
+        raise ProgramError(f"{name} has one reader{' and one writer' * (name == 'swsr')}; others are free in mwmr")
+    if writers + readers > MOST_WORKERS:
+        raise ProgramError(f"at most {MOST_WORKERS} workers can be explored; got {writers} writers, {readers} readers")
+    if messages > MOST_MESSAGES:
+        raise ProgramError(f"{messages} messages are too large to explore; at most {MOST_MESSAGES}")
     if name == "skip-vs-read":
         removers = ["ps", "R", "S"]
         readers_calls = [removers[index % len(removers)] for index in range(readers)]

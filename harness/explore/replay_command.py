@@ -18,7 +18,10 @@ class _Kill(click.ParamType[tuple[int, int]]):
         matched = re.fullmatch(r"(\d+)@(\d+)", str(value))
         if matched is None:
             self.fail(f"{value!r} is no kill; give the worker's number and its step, as 0@12", param, ctx)
-        return int(matched[1]), int(matched[2])
+        worker, step = int(matched[1]), int(matched[2])
+        if max(worker, step) >= 2**31:
+            self.fail(f"{value!r} is beyond every program; worker and step are below {2**31}", param, ctx)
+        return worker, step
 
 
 @click.command("replay")
@@ -44,17 +47,20 @@ def command(
     kills: tuple[tuple[int, int], ...],
     alone: str | None,
 ) -> int:
-    """Show the execution that SCHEDULE is of PROGRAM, as lanes of workers."""
-    from harness.explore import EVERY, ExploreError, replay
+    """Show the execution that SCHEDULE is of PROGRAM, as lanes of workers; exit code 1 if it fails, else 0."""
+    from harness.explore import EVERY, ExploreError
+    from harness.explore.interleaving import trace
     from harness.explore.programs import named_program
+    from harness.explore.trace import lanes
     from harness.mutants import MutantError, parse
     from harness.program import ProgramError
+    from harness.verdict import Outcome
 
     try:
         planted = None if mutant is None else parse(mutant)
         name, every = ("", EVERY) if planted is None else (planted.name, planted.every or EVERY)
         chosen = named_program(program, writers, readers, messages)
-        shown = replay(
+        steps, failure = trace(
             chosen,
             schedule,
             model=model,  # type: ignore[arg-type]
@@ -65,5 +71,5 @@ def command(
         )
     except (ExploreError, ProgramError, MutantError) as error:
         raise click.UsageError(str(error)) from error
-    click.echo(shown)
-    return 0
+    click.echo(lanes(steps, failure))
+    return Outcome.PASS.exit_code if failure is None else Outcome.FAIL.exit_code

@@ -9,7 +9,11 @@ from harness.explore.exploration import EVERY, ExploreError
 from harness.operation import NO_TIMEOUT, Kind
 from harness.program import Program
 
-__all__ = ["subject_of", "survivable"]
+__all__ = ["MOST_WORKERS", "subject_of", "survivable"]
+
+
+MOST_WORKERS = 8
+"""A to H in schedules."""
 
 
 def subject_of(
@@ -29,6 +33,8 @@ def subject_of(
     Raises:
         ExploreError: an operation or a size that the explorer does not take, or no such mutant.
     """
+    if len(program.workers) > MOST_WORKERS:
+        raise ExploreError(f"an explored program has at most {MOST_WORKERS} workers; got {len(program.workers)}")
     scripts = [
         [
             (int(row["kind"]), int(row["value"]), int(row["size"]), int(row["timeout"]), int(row["count"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -90,7 +91,7 @@ def test_a_schedule_of_another_program_is_refused() -> None:
         replay(CONVICTING["sleep"], seen.schedule, mutant="lost-wakeup")
 
 
-@pytest.mark.parametrize("schedule", ["", "explore9:x:A", "explore1:", "A3B"])
+@pytest.mark.parametrize("schedule", ["", "explore9:x:A", "explore2:", "A3B"])
 def test_a_malformed_schedule_is_refused(schedule: str) -> None:
     with pytest.raises(ExploreError, match="schedule"):
         replay(SMALL["swsr"], schedule)
@@ -165,3 +166,22 @@ def test_two_kills_are_planned_at_every_access_of_a_recovery() -> None:
 def test_bounds_that_make_no_sense_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ExploreError, match=message):
         examine(WITH_DEAD["recoverer"], **arguments)
+
+
+def test_an_altered_schedule_is_refused() -> None:
+    program = CONVICTING["alone 32"]
+    schedule = examine(program, mutant="publish-relaxed").schedule
+    assert "history" in replay(program, schedule, mutant="publish-relaxed").splitlines()[-1]
+    altered = [schedule[:end] for end in range(len(schedule))] + [schedule + "B", schedule + "~9"]
+    for at, character in itertools.product(range(len(schedule)), "AB19~.:"):
+        altered.append(schedule[:at] + character + schedule[at + 1 :])
+    for text in altered:
+        if text != schedule:
+            with pytest.raises(ExploreError, match="schedule"):
+                replay(program, text, mutant="publish-relaxed")
+
+
+def test_a_schedule_is_of_one_memory_model() -> None:
+    schedule = examine(CONVICTING["alone 32"], mutant="early-publish").schedule
+    with pytest.raises(ExploreError, match="found under the memory model rc11"):
+        replay(CONVICTING["alone 32"], schedule, mutant="early-publish", model="sc")

@@ -46,7 +46,7 @@ def test_a_failure_prints_a_command_that_replays_it(arguments: tuple[str, ...]) 
     program, *again = shlex.split(line.removeprefix("again: "))
     assert program == "channel-harness"
     replayed = run(*again)
-    assert replayed.return_value == 0
+    assert replayed.return_value == 1
     lanes = replayed.output.rstrip().splitlines()
     assert lanes[-1] in result.output
     assert len(lanes) > 5
@@ -110,9 +110,9 @@ def test_a_failure_is_recorded_with_what_there_is_to_its_schedule(tmp_path: Path
         (("explore", "full", "--writers", "2"), "belong to a scenario"),
         (("explore", "mwmr", "--driver", "quantum"), "quantum"),
         (("explore", "mwmr", "--engine", "quantum"), "there are here, processes and dask://HOST:PORT"),
-        (("replay", "mwmr", "explore1:00000000:A"), "belongs to program 00000000"),
-        (("replay", "mwmr", "nonsense"), "begins with 'explore1:'"),
-        (("replay", "mwmr", "explore1:00000000:A", "--kill", "me"), "is no kill"),
+        (("replay", "mwmr", "explore2:00000000:00000000:A"), "belongs to program 00000000"),
+        (("replay", "mwmr", "nonsense"), "begins with 'explore2:'"),
+        (("replay", "mwmr", "explore2:00000000:00000000:A", "--kill", "me"), "is no kill"),
     ],
 )
 def test_bad_input_is_one_error_that_says_what_would_be_right(arguments: tuple[str, ...], message: str) -> None:
@@ -128,8 +128,8 @@ def test_bad_input_is_one_error_that_says_what_would_be_right(arguments: tuple[s
         ("explore mwmr --driver quantum", "'quantum' is not one of 'exhaustive', 'crash', 'progress', 'pct'"),
         ("explore mwmr --mutant nonesuch", "no planted bug 'nonesuch'; there are: doubled-message"),
         ("explore mwmr --model tso", "'tso' is not one of 'rc11', 'sc'"),
-        ("replay mwmr explore1:00000000:A --mutant nonesuch", "no planted bug 'nonesuch'"),
-        ("replay nonesuch explore1:00000000:A", "no program 'nonesuch'; there are swsr"),
+        ("replay mwmr explore2:00000000:00000000:A --mutant nonesuch", "no planted bug 'nonesuch'"),
+        ("replay nonesuch explore2:00000000:00000000:A", "no program 'nonesuch'; there are swsr"),
     ],
 )
 def test_what_there_is_not_is_one_line_and_exit_code_2(

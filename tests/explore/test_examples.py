@@ -41,7 +41,7 @@ def test_the_treiber_stack_is_right_with_its_tags_and_wrong_without(tmp_path: Pa
     done = subprocess.run([str(program)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
     assert "tagged:   94 executions, 0 wrong, exhausted" in done.stdout
-    assert "one holder, schedule explore1:" in done.stdout
+    assert "one holder, schedule explore2:" in done.stdout
 
 
 def test_the_same_source_works_on_real_atomics(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def counted(minimal: _explorer.Minimal) -> tuple[int, int, int, int]:
 
 
 def switches_in(schedule: str) -> int:
-    return len(re.findall("[A-H]", schedule.split(":")[2])) - 1
+    return len(re.findall("[A-H]", schedule.split(":")[3])) - 1
 
 
 @pytest.mark.parametrize("mutant", MINIMA)
@@ -140,10 +140,11 @@ def test_of_two_kills_only_those_stay_that_it_takes() -> None:
 
 def test_what_does_not_fail_is_refused() -> None:
     subject = subject_of(CONVICTING["sleep"])
+    right, _ = _explorer.walk(subject, b"")
     with pytest.raises(ValueError, match="does not fail"):
-        _explorer.minimise(subject, f"explore1:{subject.fingerprint}:")
+        _explorer.minimise(subject, right)
     with pytest.raises(ValueError, match="belongs to program"):
-        _explorer.minimise(subject, "explore1:00000000:A")
+        _explorer.minimise(subject, "explore2:00000000:00000000:A")
 
 
 def drawn_program(chance: random.Random) -> LitmusProgram:

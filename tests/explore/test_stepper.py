@@ -211,7 +211,7 @@ def test_zero_bytes_are_one_worker_after_another_with_the_newest_stores() -> Non
     assert failure is None
     assert schedule == _explorer.walk(subject, bytes(500))[0]
     assert "~" not in schedule
-    assert schedule.split(":")[2].translate(str.maketrans("", "", "0123456789")) == "ABC"
+    assert schedule.split(":")[3].translate(str.maketrans("", "", "0123456789")) == "ABC"
 
 
 def test_bytes_find_a_bug_and_their_schedule_replays() -> None:

@@ -27,8 +27,8 @@ inline MinimalSchedule minimise(Subject& subject, const std::string& schedule, c
     options.seconds = seconds;
     Minimiser minimiser(*subject.program, subject.judge_of_graphs(options.model), subject.judge_of_walks(options.model),
                         options);
-    const Minimal minimal = minimiser.minimise(decode(schedule, program));
-    return {found(minimal.failure, encode(minimal.steps, program)), minimal.cost, minimal.exact, minimal.executions};
+    const Minimal minimal = minimiser.minimise(decode(schedule, program, options.model));
+    return {found(minimal.failure, encode(minimal.steps, program, options.model)), minimal.cost, minimal.exact, minimal.executions};
 }
 
 inline void bind_minimise(nanobind::module_& module) {

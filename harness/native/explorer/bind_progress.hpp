@@ -60,7 +60,8 @@ inline void bind_progress(nanobind::module_& module) {
             };
             alone.on_failure = [&](const Graph& graph, const Failure& failure) {
                 failures.push_back(
-                    found(failure, encode(steps_to(graph, workers, failure, options.model), program_of(subject, worker))));
+                    found(failure, encode(steps_to(graph, workers, failure, options.model), program_of(subject, worker),
+                                          options.model)));
             };
             const Progress progress = alone.prove();
             return std::tuple(progress, failures);

@@ -130,7 +130,7 @@ inline void bind_stepper(nanobind::module_& module) {
             walk.judge = subject.judge_of_walks(options.model);
             const std::string program = fingerprint(subject.identity);
             const End end = walk.run(strategy);
-            std::string schedule = encode(walk.steps(), program);
+            std::string schedule = encode(walk.steps(), program, options.model);
             std::optional<Found> failure;
             if (end == End::failed) failure = found(walk.failures().front(), schedule);
             return std::pair(schedule, failure);

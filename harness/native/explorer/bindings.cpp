@@ -65,7 +65,7 @@ Result explore(Subject& subject, ExhaustiveOptions options, bool graphs, const s
     driver.on_failure = [&](const Graph& graph) {
         const Failure& failure = driver.failures().back();
         std::vector<Step> steps = subject.steps(graph, failure, options.model);
-        result.failures.push_back(found(failure, encode(steps, program)));
+        result.failures.push_back(found(failure, encode(steps, program, options.model)));
         if (result.failures.size() == 1) first = std::move(steps);
     };
     if (subject.channel) driver.answers = [&subject] { return subject.channel->answers(); };
@@ -114,7 +114,7 @@ Result sample(Subject& subject, WalkOptions options, const std::string& strategy
             if (differs_again(walk, end, answers)) {
                 ++result.counts.failed;
                 result.failures.push_back(found({Fault::internal, nondeterminism, std::source_location::current(), -1},
-                                                encode(steps, program)));
+                                                encode(steps, program, options.model)));
                 break;
             }
         }
@@ -125,7 +125,7 @@ Result sample(Subject& subject, WalkOptions options, const std::string& strategy
                 break;
             case End::failed:
                 ++result.counts.failed;
-                result.failures.push_back(found(walk.failures().front(), encode(walk.steps(), program)));
+                result.failures.push_back(found(walk.failures().front(), encode(walk.steps(), program, options.model)));
                 break;
             case End::bounded: ++result.counts.cut; break;
             case End::dead_end: ++result.counts.moot; break;
@@ -421,7 +421,7 @@ NB_MODULE(_explorer, module) {
         "trace",
         [](Subject& subject, const std::string& schedule, const std::string& model, int alone) {
             const std::lock_guard lock(exploring);
-            std::vector<Step> script = decode(schedule, program_of(subject, alone));
+            std::vector<Step> script = decode(schedule, program_of(subject, alone), model_of(model));
             const WalkOptions options{.model = model_of(model), .alone = alone, .together = script.size()};
             Scripted strategy(std::move(script));
             Walk walk(*subject.program, options);
@@ -442,7 +442,7 @@ NB_MODULE(_explorer, module) {
         [](Subject& subject, const std::string& schedule, const std::string& model, int alone) {
             const std::lock_guard lock(exploring);
             const int workers = static_cast<int>(subject.program->workers.size());
-            std::vector<Step> script = decode(schedule, program_of(subject, alone));
+            std::vector<Step> script = decode(schedule, program_of(subject, alone), model_of(model));
             const WalkOptions options{.model = model_of(model), .alone = alone, .together = script.size()};
             Scripted strategy(std::move(script));
             Walk walk(*subject.program, options);

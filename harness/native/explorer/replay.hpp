@@ -1,9 +1,9 @@
 // Schedules: an execution as the list of its steps, as a short string, and back.
 //
-//     explore1:5c0ffee1:A3~1.2B4A
+//     explore2:5c0ffee1:0ddba115:A3~1.2B4A
 //
-// is version 1, the fingerprint of the program that it belongs to, and the steps: a letter says which worker goes on, a
-// number how many steps it makes with the ordinary choice (the newest store), ~n one step with choice n; a dot parts
+// is version 2, the fingerprint of the program that it belongs to, a checksum over that, the memory model and the steps,
+// and the steps: a letter says which worker goes on, a number how many steps it makes with the ordinary choice (the newest store), ~n one step with choice n; a dot parts
 // two numbers. A letter alone is one step. Where the string ends, the leftmost worker goes on.
 #pragma once
 
@@ -31,8 +31,15 @@ inline std::string fingerprint(std::string_view text) {
     return digits;
 }
 
-inline std::string encode(const std::vector<Step>& steps, std::string_view program) {
-    std::string text = "explore1:" + std::string(program) + ":";
+inline constexpr std::string_view schedule_version = "explore2:";
+
+// An altered schedule, or one of the other model, is another execution, and mostly one that can be walked.
+inline std::string checksum(std::string_view program, Model model, std::string_view steps) {
+    return fingerprint(std::string(program) + (model == Model::sc ? " sc " : " rc11 ") + std::string(steps));
+}
+
+inline std::string encode(const std::vector<Step>& steps, std::string_view program, Model model) {
+    std::string text;
     for (std::size_t at = 0; at < steps.size();) {
         const int worker = steps[at].worker;
         text += static_cast<char>('A' + worker);
@@ -50,16 +57,16 @@ inline std::string encode(const std::vector<Step>& steps, std::string_view progr
             }
         }
     }
-    return text;
+    return std::string(schedule_version) + std::string(program) + ":" + checksum(program, model, text) + ":" + text;
 }
 
-inline std::vector<Step> decode(std::string_view text, std::string_view program) {
+inline std::vector<Step> decode(std::string_view text, std::string_view program, Model model) {
     const std::string whole(text);
-    constexpr std::string_view version = "explore1:";
-    if (!text.starts_with(version)) {
-        throw ScheduleError("a schedule of this version begins with 'explore1:'; got '" + whole.substr(0, 24) + "'");
+    if (!text.starts_with(schedule_version)) {
+        throw ScheduleError("a schedule of this version begins with '" + std::string(schedule_version) + "'; got '" +
+                            whole.substr(0, 24) + "'");
     }
-    text.remove_prefix(version.size());
+    text.remove_prefix(schedule_version.size());
     const std::size_t colon = text.find(':');
     if (colon == std::string_view::npos)
         throw ScheduleError("the schedule '" + whole + "' lacks the ':' between fingerprint and steps");
@@ -69,6 +76,19 @@ inline std::vector<Step> decode(std::string_view text, std::string_view program)
                             "; replay it with the program and options that it was found with");
     }
     text.remove_prefix(colon + 1);
+    const std::string_view given = text.substr(0, std::min(text.find(':'), text.size()));
+    if (given.size() == text.size())
+        throw ScheduleError("the schedule '" + whole + "' lacks the ':' between checksum and steps");
+    text.remove_prefix(given.size() + 1);
+    if (given != checksum(program, model, text)) {
+        const Model other = model == Model::sc ? Model::rc11 : Model::sc;
+        if (given == checksum(program, other, text)) {
+            throw ScheduleError(std::string("the schedule was found under the memory model ") +
+                                (other == Model::sc ? "sc" : "rc11") + "; replay it under that");
+        }
+        throw ScheduleError("the schedule '" + whole +
+                            "' is not as it was printed: its steps do not match its checksum");
+    }
     const auto number = [&text, &whole] {
         int value = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -17,7 +17,11 @@ namespace explorer {
 class Stepper {
 public:
     Stepper(Subject& subject, Model model, std::size_t most_kills, std::size_t most_steps)
-        : subject_(subject), walk_(*subject.program, {.model = model}), most_kills_(most_kills), most_steps_(most_steps) {
+        : subject_(subject),
+          model_(model),
+          walk_(*subject.program, {.model = model}),
+          most_kills_(most_kills),
+          most_steps_(most_steps) {
         if (subject_.channel) {
             subject_.channel->block().expect_kills(most_kills);
             walk_.judge = subject_.judge_of_walks(model);
@@ -125,7 +129,7 @@ public:
     }
 
     // Of a subject that has the calls and the kills of this execution from the start.
-    std::string schedule(const Subject& of) const { return encode(walk_.steps(), fingerprint(of.identity)); }
+    std::string schedule(const Subject& of) const { return encode(walk_.steps(), fingerprint(of.identity), model_); }
     std::vector<Call> calls() const { return subject_.channel ? subject_.channel->calls() : std::vector<Call>{}; }
     const std::vector<Kill>& kills() const { return kills_; }
 
@@ -153,6 +157,7 @@ private:
     }
 
     Subject subject_;
+    Model model_;
     Given given_;
     Walk walk_;
     std::size_t most_kills_;
