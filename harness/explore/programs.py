@@ -7,6 +7,7 @@ somebody makes room.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,6 +39,7 @@ _LETTERS = {
     "R": Kind.TRY_READ,
     "i": Kind.READ,
     "n": Kind.READ_MANY,
+    "N": Kind.READ_MANY,
     "p": Kind.PEEK,
     "s": Kind.SKIP,
     "S": Kind.SKIP_FORCE,
@@ -46,20 +48,25 @@ _LETTERS = {
 }
 
 
+_TIMEOUTS = {"o": TIMEOUT_NS, "i": TIMEOUT_NS, "N": 0}
+
+
 def script(worker: int, calls: str) -> npt.NDArray[np.void]:
-    """A script from letters.
+    """A script from letters, each followed by the size of its message, or by the messages of its batch, if not 8 or 2.
 
     w write, W try_write, o write with a time-out, m write_many; r read, R try_read, i read with a time-out,
-    n read_many; p peek, s skip, S skip_force; l look at the state, x shutdown.
+    n read_many, N read_many with a time-out of 0; p peek, s skip, S skip_force; l look at the state, x shutdown.
     """
     rows: list[dict[str, int]] = []
     messages = 0
-    for letter in calls:
+    for letter, number in re.findall(r"([a-zA-Z])(\d*)", calls):
         kind = _LETTERS[letter]
-        row = {"kind": kind.value, "timeout": TIMEOUT_NS if letter in "oi" else NO_TIMEOUT}
-        row["count"] = BATCH if kind in (Kind.WRITE_MANY, Kind.READ_MANY) else 1
+        batch = kind in (Kind.WRITE_MANY, Kind.READ_MANY)
+        row = {"kind": kind.value, "timeout": _TIMEOUTS.get(letter, NO_TIMEOUT)}
+        row["count"] = int(number or BATCH) if batch else 1
         if kind.writes:
-            row |= {"value": message_value(worker, messages + 1), "size": MESSAGE_BYTES}
+            size = MESSAGE_BYTES if batch else int(number or MESSAGE_BYTES)
+            row |= {"value": message_value(worker, messages + 1), "size": size}
             messages += row["count"]
         rows.append(row)
     return operations(rows)
@@ -124,6 +131,12 @@ CONVICTING = {
     "batches": program("batches", 48, ["m", "m", "nn"]),
     "closing": program("closing", 48, ["Wx", "W", "rrl"]),
     "timeouts": program("timeouts", 32, ["oo", "ii"]),
+    # its last entry begins 16 bytes before the end of the ring: the payload goes on at the beginning
+    "straddling": program("straddling", 64, ["W24W8RRW24R"]),
+    "skipped sizes": program("skipped sizes", 96, ["W24W8", "psR"]),
+    "empty batch": program("empty batch", 48, ["WWRW", "pN"]),
+    "looking at a lap": program("looking at a lap", 48, ["WRW", "l"]),
+    "partial batch": program("partial batch", 48, ["m3", "rrr"]),
     "limit 1": program("limit 1", 32, ["ww", "w", "r"], max_round_trips=1),
     "limit 2": program("limit 2", 32, ["ww", "w", "r"], max_round_trips=2),
 }
@@ -140,6 +153,7 @@ WITH_DEAD = {
     "recoverer": program("recoverer", 48, ["W", "W", "W"]),
     "dead skipper": program("dead skipper", 48, ["WW", "ps", "SR"]),
     "dead batch": program("dead batch", 48, ["m", "nW"]),
+    "dead batch of three": program("dead batch of three", 48, ["m3", "RRW"]),
     "dead closer": program("dead closer", 48, ["Wx", "WRl"]),
 }
 """Programs for the crash driver: nobody waits for what a dead worker would have done."""

@@ -31,6 +31,29 @@ def test_a_mutant_is_convicted_and_its_schedule_fails_again(mutant: Mutant) -> N
     assert any("channel.hpp:" in line for line in lanes)
 
 
+@pytest.mark.parametrize(
+    ("name", "mutant", "rule"),
+    [
+        ("straddling", "torn-payload", "history"),
+        ("skipped sizes", "skip-any", "history"),
+        ("empty batch", "unchecked-empty", "history"),
+        ("looking at a lap", "load-tail-relaxed", "history"),
+        ("partial batch", "silent-writer", "stuck"),
+        ("dead batch of three", "no-recovery", "stuck"),
+    ],
+)
+def test_a_program_of_sizes_and_batches_convicts_and_acquits(name: str, mutant: str, rule: str) -> None:
+    driver = "crash" if name in WITH_DEAD else "exhaustive"
+    assert explore(PROGRAMS[name], driver=driver).outcome is Outcome.PASS  # type: ignore[arg-type]
+    verdict = explore(PROGRAMS[name], driver=driver, mutant=mutant)  # type: ignore[arg-type]
+    assert (verdict.outcome, verdict.rule) == (Outcome.FAIL, rule)
+
+
+def test_a_payload_goes_on_at_the_beginning_of_the_ring() -> None:
+    """Entries of 32, 16 and 32 bytes in 64: the third begins at 48."""
+    assert PROGRAMS["straddling"].workers[0]["size"].tolist() == [24, 8, 0, 0, 24, 0]
+
+
 @pytest.mark.parametrize("name", sorted({mutant.program for mutant in all_mutants()}))
 def test_the_program_of_a_mutant_acquits_the_channel(name: str) -> None:
     assert explore(PROGRAMS[name]).outcome is Outcome.PASS
