@@ -8,12 +8,12 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ def _judge_all(tasks: list[_Task], jobs: int) -> list[_Judged]:
     if len(tasks) == 1 or jobs == 1:
         return [_judge_one(task) for task in tasks]
     judgements: dict[int, _Judged] = {}
-    with ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn")) as pool:
+    with _processes(min(jobs, len(tasks))) as pool:
         pending = [pool.submit(_judge_one, task) for task in tasks]
         for index, future in enumerate(pending):
             with suppress(BrokenProcessPool):
@@ -157,13 +157,25 @@ def _judge_all(tasks: list[_Task], jobs: int) -> list[_Judged]:
     # one process that was killed breaks the pool for all: what it left is judged in a process of its own each
     for index, task in enumerate(tasks):
         if index not in judgements:
-            with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+            with _processes(1) as alone:
                 try:
                     judgements[index] = alone.submit(_judge_one, task).result()
                 except BrokenProcessPool:
                     error = f"{task.file}: the process that judged it was killed; is there memory enough?"
                     judgements[index] = _recorded(Judgement(task.file, error=error), task)
     return [judgements[index] for index in range(len(tasks))]
+
+
+@contextmanager
+def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes to judge in; an interrupt ends them in the middle of what they do."""
+    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
+        try:
+            yield pool
+        except KeyboardInterrupt:
+            for process in active_children():
+                process.terminate()
+            raise
 
 
 def _judge_one(task: _Task) -> _Judged:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.checks.specifications import SPECIFICATIONS
-from harness.cli import EXIT_PIPE, EXIT_USAGE, cli
+from harness.cli import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_USAGE, cli
 
 GOOD = """{"history": 1, "spec": "fifo"}
 {"time": 0, "process": 0, "type": "invoke", "f": "write", "value": "a"}
@@ -175,6 +176,28 @@ def test_a_line_that_is_refused_is_named_once(
     told = capsys.readouterr().err
     assert told.count("odd.jsonl:2: ") == 1
     assert words in told
+
+
+def test_an_interrupt_ends_what_is_being_judged(folder: Path) -> None:
+    """Two files that never end are being read, each in a process of its own; the signal goes to the first process."""
+    for name in ("one.jsonl", "two.jsonl"):
+        os.mkfifo(folder / name)
+    program = "import sys; from harness.cli import cli; sys.exit(cli.main(['check', 'one.jsonl', 'two.jsonl']))"
+    # the guard is what a process that is spawned must not run again
+    (folder / "program.py").write_text(f"if __name__ == '__main__':\n    {program}\n")
+    with (
+        subprocess.Popen([sys.executable, "program.py"], cwd=folder, stderr=subprocess.PIPE) as running,
+        (folder / "one.jsonl").open("wb"),
+        (folder / "two.jsonl").open("wb"),
+    ):
+        # both are open to be read
+        running.send_signal(signal.SIGINT)
+        try:
+            _, told = running.communicate(timeout=30)
+        finally:
+            running.kill()
+    assert running.returncode == EXIT_INTERRUPTED
+    assert told.endswith(b"interrupted\n")
 
 
 @pytest.mark.parametrize("file", ["good.jsonl", "bad.jsonl"])
