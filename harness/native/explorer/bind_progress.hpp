@@ -6,6 +6,9 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <mutex>
+#include <optional>
+
 #include "estimate.hpp"
 #include "planted.hpp"
 #include "progress.hpp"
@@ -48,8 +51,10 @@ inline void bind_progress(nanobind::module_& module) {
             options.model = model_of(model);
             options.executions = executions;
             options.seconds = seconds;
-            const nanobind::gil_scoped_release release;
-            const std::lock_guard lock(exploring);
+            Signals signals;
+            options.interrupted = [&signals] { return signals.arrived(); };
+            std::optional<nanobind::gil_scoped_release> release(std::in_place);
+            std::unique_lock lock(exploring);
             Alone alone(*subject.program, options, worker);
             std::vector<Found> failures;
             const int workers = static_cast<int>(subject.program->workers.size());
@@ -64,6 +69,9 @@ inline void bind_progress(nanobind::module_& module) {
                                           options.model)));
             };
             const Progress progress = alone.prove();
+            lock.unlock();
+            release.reset();
+            signals.rethrow();
             return std::tuple(progress, failures);
         },
         "subject"_a, "worker"_a, "model"_a = "rc11", "executions"_a = UINT64_MAX, "seconds"_a = 1e18,

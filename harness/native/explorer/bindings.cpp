@@ -95,7 +95,7 @@ std::unique_ptr<Strategy> make_strategy(const std::string& name, std::uint64_t s
 }
 
 Result sample(Subject& subject, WalkOptions options, const std::string& strategy_name, std::uint64_t seed,
-              std::uint64_t executions, double seconds, bool stop_at_failure, bool graphs) {
+              std::uint64_t executions, double seconds, bool stop_at_failure, bool graphs, Signals& signals) {
     const std::lock_guard lock(exploring);
     Result result;
     Walk walk(*subject.program, options);
@@ -106,6 +106,7 @@ Result sample(Subject& subject, WalkOptions options, const std::string& strategy
     const auto start = std::chrono::steady_clock::now();
     std::function<std::uint64_t()> answers;
     if (subject.channel) answers = [&subject] { return subject.channel->answers(); };
+    double next_look = 0.05;
     while (result.counts.runs < executions) {
         ++result.counts.runs;
         const End end = walk.run(*strategy);
@@ -127,11 +128,15 @@ Result sample(Subject& subject, WalkOptions options, const std::string& strategy
                 ++result.counts.failed;
                 result.failures.push_back(found(walk.failures().front(), encode(walk.steps(), program, options.model)));
                 break;
+            case End::cut:
             case End::bounded: ++result.counts.cut; break;
             case End::dead_end: ++result.counts.moot; break;
         }
         result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         if ((stop_at_failure && result.counts.failed > 0) || result.seconds > seconds) break;
+        if (result.seconds < next_look) continue;
+        if (signals.arrived()) break;
+        next_look = result.seconds + 0.05;
     }
     return result;
 }
@@ -362,13 +367,13 @@ NB_MODULE(_explorer, module) {
             "moot", [](const Result& result) { return result.counts.moot; }, "Begun, and covered by a revisit.")
         .def_prop_ro(
             "bounded", [](const Result& result) { return result.counts.bounded; },
-            "Ended because a retry loop went round too often while others could have gone on.")
+            "Ended because a retry loop went round too often, or a worker made too many accesses in one.")
         .def_ro("bounded_loops", &Result::bounded_loops, "Where those loops are.")
         .def_prop_ro("failed", [](const Result& result) { return result.counts.failed; })
         .def_prop_ro("runs", [](const Result& result) { return result.counts.runs; })
         .def_prop_ro("events", [](const Result& result) { return result.counts.events; })
         .def_prop_ro(
-            "exhausted", [](const Result& result) { return result.counts.exhausted; }, "Nothing is left to explore.")
+            "exhausted", [](const Result& result) { return result.counts.exhausted; }, "Nothing is left to explore, and no execution was bounded.")
         .def_prop_ro(
             "longest",
             [](const Result& result) { return std::vector<int>(result.longest.begin(), result.longest.end()); },
@@ -398,8 +403,15 @@ NB_MODULE(_explorer, module) {
             options.executions = executions;
             options.seconds = seconds;
             options.stop_at_failure = stop_at_failure;
-            const nb::gil_scoped_release release;
-            return explore(subject, options, graphs, parts);
+            Signals signals;
+            options.interrupted = [&signals] { return signals.arrived(); };
+            Result result;
+            {
+                const nb::gil_scoped_release release;
+                result = explore(subject, options, graphs, parts);
+            }
+            signals.rethrow();
+            return result;
         },
         "subject"_a, "model"_a = "rc11", "waiting"_a = true, "spurious_failures"_a = 1, "executions"_a = UINT64_MAX,
         "seconds"_a = 1e18, "stop_at_failure"_a = true, "graphs"_a = false,
@@ -412,8 +424,14 @@ NB_MODULE(_explorer, module) {
             WalkOptions options;
             options.model = model_of(model);
             options.spurious_failures = spurious_failures;
-            const nb::gil_scoped_release release;
-            return sample(subject, options, strategy, seed, executions, seconds, stop_at_failure, graphs);
+            Signals signals;
+            Result result;
+            {
+                const nb::gil_scoped_release release;
+                result = sample(subject, options, strategy, seed, executions, seconds, stop_at_failure, graphs, signals);
+            }
+            signals.rethrow();
+            return result;
         },
         "subject"_a, "strategy"_a, "seed"_a, "executions"_a, "model"_a = "rc11", "spurious_failures"_a = 1,
         "seconds"_a = 1e18, "stop_at_failure"_a = true, "graphs"_a = false, "Random executions.");

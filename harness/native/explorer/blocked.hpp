@@ -92,7 +92,7 @@ inline bool others_can_act(Machine& machine, const Graph& graph, int worker) {
         if (other == worker) continue;
         const State state = machine.state(other);
         if (state == State::fresh || (state == State::suspended && machine.rounds(other) < 2)) return true;
-        if (state == State::waiting && !knows_newest(graph, other, machine.waits_since(other))) return true;
+        if (state == State::waiting && could_go_on(machine, graph, other)) return true;
     }
     return false;
 }

@@ -97,8 +97,7 @@ public:
         const int holder = static_cast<int>(ipc::owner_slot(owner));
         if (holder == worker || holder >= workers()) return false;
         const State state = machine.state(holder);
-        return state == State::suspended ||
-               (state == State::waiting && !knows_newest(graph, holder, machine.waits_since(holder)));
+        return state == State::suspended || (state == State::waiting && could_go_on(machine, graph, holder));
     }
 
     // Digests of the histories judged since this was last asked.
@@ -134,6 +133,13 @@ public:
 private:
     static bool is_reading(harness::Kind kind) { return !harness::writes(kind) && kind != harness::Kind::shutdown; }
 
+    // A call of another kind tries once, and time does not make it give up.
+    static bool takes_deadline(harness::Kind kind) {
+        using harness::Kind;
+        return kind == Kind::write || kind == Kind::read || kind == Kind::write_many || kind == Kind::read_many ||
+               kind == Kind::shutdown;
+    }
+
     // How many calls the history of a script has, each message of a batch counted.
     static std::size_t rows(const std::vector<harness::ScriptOperation>& script) {
         std::size_t rows = 0;
@@ -141,6 +147,11 @@ private:
             if (operation.size > largest_payload) {
                 throw std::invalid_argument("an explored payload has at most " + std::to_string(largest_payload) +
                                             " bytes; got " + std::to_string(operation.size));
+            }
+            if (harness::writes(operation.kind) && operation.size < harness::kSmallestPayload) {
+                throw std::invalid_argument(
+                    "an explored payload has at least " + std::to_string(harness::kSmallestPayload) +
+                    " bytes, which say which message it is; got " + std::to_string(operation.size));
             }
             if (!harness::is_batch(operation.kind)) {
                 ++rows;
@@ -264,7 +275,7 @@ private:
         const ipc::Nanoseconds now = channel.memory().now();
         const ipc::Nanoseconds deadline =
             operation.timeout == harness::kNoTimeout ? ipc::never : now + operation.timeout;
-        block_->begin_call(worker, deadline, Machine::running()->consumed());
+        block_->begin_call(worker, takes_deadline(operation.kind) ? deadline : ipc::never, Machine::running()->consumed());
         Outgoing source{operation, log};
         Incoming incoming;
         OneIncoming sink{incoming};

@@ -43,6 +43,7 @@ struct ExhaustiveOptions {
     int rounds = 64;            // of one retry loop that are no waits, beyond which it is named and the run ends
     std::uint64_t executions = UINT64_MAX;
     double seconds = 1e18;
+    std::function<bool()> interrupted;  // asked now and then: is all to stop? May be empty
     bool stop_at_failure = true;
     Stops stops;
     int alone = -1;  // if not negative: only this worker must end; what the others wait for is their affair
@@ -53,7 +54,7 @@ struct Counts {
     std::uint64_t cut = 0;       // graphs in which a worker waits for what it could have read
     std::uint64_t excused = 0;   // graphs in which a worker waits for ever, as it may
     std::uint64_t moot = 0;      // started, but a read-modify-write was too late: a revisit covers them
-    std::uint64_t bounded = 0;  // ended because a retry loop went round too often while others could have gone on
+    std::uint64_t bounded = 0;  // ended because a retry loop went round too often, or a worker made too many accesses
     std::uint64_t failed = 0;
     std::uint64_t runs = 0;
     std::uint64_t events = 0;  // added, over all executions
@@ -90,7 +91,9 @@ public:
     // Explore the parts of an exploration, or all of it. Parts are a stack, like what is left: the last, which is likely
     // the smallest, goes first. `program` is the fingerprint that parts carry.
     Counts explore(std::span<const std::string> parts = {}, std::string_view program = {}) {
-        start_ = std::chrono::steady_clock::now();
+        start_ = looked_ = std::chrono::steady_clock::now();
+        work_ = next_look_ = 0;
+        over_ = false;
         counts_ = {};
         failures_.clear();
         bounded_loops_.clear();
@@ -100,12 +103,14 @@ public:
             if (!explore_below()) leave(program);
         }
         for (std::size_t at = parts.size(); at-- > 0;) {
-            if (begin(decode_part(parts[at], program)) && !explore_below()) leave(program);
-            if (left_.empty() && !(at > 0 && limit_reached(true))) continue;
+            if (begin(decode_part(parts[at], program))) explore_below();
+            if (!alternatives_.empty()) leave(program);
+            if (left_.empty() && !(at > 0 && limit_reached())) continue;
             left_.insert(left_.begin(), parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(at));
             break;
         }
-        counts_.exhausted = left_.empty() && !(options_.stop_at_failure && counts_.failed > 0);
+        counts_.exhausted =
+            left_.empty() && counts_.bounded == 0 && !(options_.stop_at_failure && counts_.failed > 0);
         return counts_;
     }
 
@@ -122,10 +127,7 @@ public:
         if (operation.location != no_location) {
             const EventId other = extension_.race(*graph_, worker, operation);
             if (!other.is_initial()) {
-                failed({Fault::race,
-                        machine_.program().name(operation.location) + " is also accessed by worker " +
-                            std::to_string(other.worker),
-                        operation.where, worker});
+                failed(race_with(machine_.program(), other, worker, operation));
                 return false;
             }
         }
@@ -156,10 +158,11 @@ public:
         if (rounds.made < options_.rounds) return go_on;
         if (!others_can_act(machine_, *graph_, worker))
             machine_.fail(endless(machine_.program(), worker, options_.rounds, where));
-        ++counts_.bounded;
-        bounded_loops_.insert(place_of(where));
-        abandoned_ = true;
+        bound_at(place_of(where));
         return give_up;
+    }
+    void exceeded(std::source_location where) override {
+        bound_at(place_of(where) + " (or " + std::to_string(Machine::max_accesses) + " accesses in it)");
     }
 
 protected:  // estimate.hpp walks the same tree
@@ -168,6 +171,13 @@ protected:  // estimate.hpp walks the same tree
         alternative.length = static_cast<std::uint32_t>(graph_->order().size());
         alternatives_.push_back(alternative);
         counts_.deepest = std::max(counts_.deepest, alternatives_.size());
+    }
+
+    // The execution ends at a bound: nothing is known of what would come.
+    void bound_at(std::string loop) {
+        ++counts_.bounded;
+        bounded_loops_.insert(std::move(loop));
+        abandoned_ = true;
     }
 
     void use(Graph& graph) {
@@ -184,7 +194,7 @@ protected:  // estimate.hpp walks the same tree
         use(graphs_.front());
         alternatives_.clear();
     }
-    // Make a part the bottom of the stack. False: it was inconsistent, and nothing is left of it.
+    // Make a part the bottom of the stack. False: it was inconsistent, or it is too late to look.
     bool begin(const Part& part) {
         begin();
         if (!rebuild_) rebuild_.emplace(machine_.program(), extension_);
@@ -198,16 +208,28 @@ protected:  // estimate.hpp walks the same tree
     bool explore_below() {
         do {
             run();
-            if (limit_reached(false)) return alternatives_.empty();
-        } while (next());
-        return true;
+        } while (!limit_reached() && next());
+        return alternatives_.empty();
     }
 
-    bool limit_reached(bool look_at_clock) const {
+    bool limit_reached() {
         if (options_.stop_at_failure && counts_.failed > 0) return true;
-        if (counts_.complete + counts_.cut >= options_.executions) return true;
-        if (!look_at_clock && counts_.runs % 1024 != 0) return false;
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() > options_.seconds;
+        if (counts_.complete + counts_.cut + counts_.bounded >= options_.executions) return true;
+        return is_over();
+    }
+
+    // Is the time over, or are we interrupted? The clock is looked at after so many events or alternatives, for neither
+    // a run nor the way to the next one is always short.
+    bool is_over() {
+        if (over_ || ++work_ + counts_.events < next_look_) return over_;
+        next_look_ = work_ + counts_.events + look_every;
+        const auto now = std::chrono::steady_clock::now();
+        over_ = std::chrono::duration<double>(now - start_).count() > options_.seconds;
+        if (!over_ && options_.interrupted && now - looked_ > std::chrono::milliseconds(50)) {
+            looked_ = now;
+            over_ = options_.interrupted();
+        }
+        return over_;
     }
 
     // Say what is left on the stack. An alternative needs a prefix of its graph, and those below it shorter ones.
@@ -365,7 +387,7 @@ protected:  // estimate.hpp walks the same tree
 
     // Go to the next graph that is still to be explored.
     bool next() {
-        while (!alternatives_.empty()) {
+        while (!alternatives_.empty() && !is_over()) {
             const Alternative alternative = alternatives_.back();
             alternatives_.pop_back();
             live_ = alternative.graph + 1;
@@ -440,7 +462,7 @@ protected:  // estimate.hpp walks the same tree
         bool may = true;
         for (int worker = 0; worker < machine_.workers(); ++worker) {
             if (machine_.state(worker) != State::waiting || !must_end(worker)) continue;
-            if (!knows_newest(*graph_, worker, machine_.waits_since(worker))) {
+            if (could_go_on(machine_, *graph_, worker)) {
                 ++counts_.cut;
                 if (on_end) on_end(*graph_);
                 return;
@@ -480,6 +502,7 @@ protected:  // estimate.hpp walks the same tree
     }
 
     static constexpr std::uint64_t verify_every = 1000;
+    static constexpr std::uint64_t look_every = 1024;
 
     ExhaustiveOptions options_;
     Extension extension_;
@@ -497,6 +520,10 @@ protected:  // estimate.hpp walks the same tree
     bool one_step_ = false;   // stop the worker after its next access
     bool verifying_ = false;
     std::chrono::steady_clock::time_point start_;
+    std::chrono::steady_clock::time_point looked_;  // whether we are interrupted
+    std::uint64_t work_ = 0;                        // besides events: runs and alternatives
+    std::uint64_t next_look_ = 0;
+    bool over_ = false;
 };
 
 }  // namespace explorer

@@ -8,6 +8,12 @@
 
 namespace explorer {
 
+// The failure of an access that races with another.
+inline Failure race_with(const Program& program, EventId other, int worker, const Operation& operation) {
+    return {Fault::race, program.name(operation.location) + " is also accessed by " + worker_name(other.worker),
+            operation.where, worker};
+}
+
 class Extension {
 public:
     Extension(const Program& program, Model model) : program_(&program), model_(model) {}

@@ -230,6 +230,7 @@ public:
     int retry(int worker, const Rounds& rounds, std::source_location) override {
         return wanted(worker) != nullptr ? go_on : rounds.begin;
     }
+    void exceeded(std::source_location where) override { wrong_ = "a worker made too many accesses at " + place_of(where); }
 
 private:
     const Part::Made* wanted(int worker) const {

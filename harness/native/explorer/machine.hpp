@@ -66,6 +66,9 @@ public:
     static constexpr int go_on = -1;
     static constexpr int give_up = -2;
     virtual int retry(int worker, const Rounds& rounds, std::source_location where) = 0;
+    // The worker has made as many accesses as it may, in rounds of a loop that does pause: no more has been found than
+    // where the exploration ends.
+    virtual void exceeded(std::source_location where) = 0;
 };
 
 enum class State : std::uint8_t {
@@ -86,6 +89,8 @@ public:
     }
     Machine(const Machine&) = delete;
     Machine& operator=(const Machine&) = delete;
+
+    static constexpr int max_accesses = 4'000;  // of one worker
 
     // The machine that runs on this process's fibers; one at a time.
     static Machine* running() { return running_; }
@@ -123,6 +128,11 @@ public:
     int waits_since(int worker) const { return threads_[static_cast<unsigned>(worker)].waits_since; }
     // Of a sleeping worker: where the look began that it fell asleep after; else -1.
     int look_begin(int worker) const { return threads_[static_cast<unsigned>(worker)].look_begin; }
+    // ... and its first event since; else -1.
+    int asleep_since(int worker) const {
+        const Thread& thread = threads_[static_cast<unsigned>(worker)];
+        return thread.look_begin < 0 ? -1 : thread.asleep_since;
+    }
 
     // --- called on a fiber -------------------------------------------------------------------------------------------
 
@@ -204,6 +214,7 @@ public:
         const int look = thread.rounds.begin;
         begin_round();
         thread.look_begin = look;
+        thread.asleep_since = thread.consumed;
     }
     // Has the current round accessed anything?
     bool in_round() { return mine().consumed > mine().rounds.begin; }
@@ -250,7 +261,7 @@ public:
 
 private:
     static constexpr int max_idle_pauses = 1'000'000;
-    static constexpr int max_accesses = 4'000;  // of one worker
+    static constexpr int longest_round = 1'000;  // of one worker at its last access; a longer one spins
 
     struct Thread {
         Fiber fiber;
@@ -260,6 +271,7 @@ private:
         Rounds rounds;
         int waits_since = 0;
         int look_begin = -1;
+        int asleep_since = -1;
         int idle_pauses = 0;
         const Operation* pending = nullptr;
         std::source_location where;
@@ -318,7 +330,10 @@ private:
             thread.state = State::suspended;
             thread.pending = &operation;
             if (thread.consumed >= max_accesses) {
-                fail(Fault::unbounded, spinning(worker, operation.where), operation.where);
+                if (thread.consumed - thread.rounds.begin > longest_round)
+                    fail(Fault::unbounded, spinning(worker, operation.where), operation.where);
+                driver_->exceeded(operation.where);
+                leave_execution();
             }
             if (!driver_->step(worker, operation)) thread.fiber.suspend();
         }

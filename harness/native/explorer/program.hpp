@@ -14,13 +14,17 @@
 
 namespace explorer {
 
+inline std::string worker_name(int worker) {
+    return std::string("worker ") + static_cast<char>('A' + worker);
+}
+
 class Program {
 public:
     std::vector<std::function<void()>> workers;
     std::function<std::string(int)> doing;  // what a worker is at, for people: "its call 2, try_read"; may be empty
 
     std::string describe_worker(int worker) const {
-        std::string text = std::string("worker ") + static_cast<char>('A' + worker);
+        std::string text = worker_name(worker);
         if (doing) {
             if (const std::string at = doing(worker); !at.empty()) text += " in " + at + ",";
         }

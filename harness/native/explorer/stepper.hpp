@@ -140,7 +140,7 @@ private:
         int choice(int) override { return std::exchange(next, 0); }
     };
 
-    static std::string name(int worker) { return std::string("worker ") + static_cast<char>('A' + worker); }
+    static std::string name(int worker) { return worker_name(worker); }
     int known(int worker) const {
         if (worker < 0 || worker >= workers()) {
             throw std::invalid_argument("there are workers 0 to " + std::to_string(workers() - 1) + "; got " +

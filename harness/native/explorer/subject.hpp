@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <nanobind/nanobind.h>
+
 #include "channel_program.hpp"
 #include "replay.hpp"
 
@@ -46,6 +48,23 @@ private:
         if (!channel) return nullptr;
         return [channel = channel.get(), precedence](const Graph& graph) { return channel->judge(graph, precedence); };
     }
+};
+
+// A signal's handler runs in Python, on the main thread: whoever explores without the GIL asks for it now and then.
+// What the handler raised is thrown when the GIL is back.
+class Signals {
+public:
+    bool arrived() {
+        const nanobind::gil_scoped_acquire acquire;
+        raised_ = raised_ || PyErr_CheckSignals() != 0;
+        return raised_;
+    }
+    void rethrow() const {
+        if (raised_) throw nanobind::python_error();
+    }
+
+private:
+    bool raised_ = false;
 };
 
 struct Found {

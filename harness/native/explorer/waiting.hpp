@@ -75,4 +75,15 @@ inline bool knows_newest(const Graph& graph, int worker, int begin) {
     return true;
 }
 
+// Could a waiting worker have gone on, had it read something newer or had the environment chosen otherwise? Then it is
+// not stuck: its execution ends here, and another one shows how it goes on. That a sleeper has a deadline is a choice
+// made as it falls asleep.
+inline bool could_go_on(const Machine& machine, const Graph& graph, int worker) {
+    const int asleep = machine.asleep_since(worker);
+    for (int index = asleep; index >= 0 && index < graph.size(worker); ++index) {
+        if (event_at(graph, worker, index).kind == Kind::choice) return true;
+    }
+    return !knows_newest(graph, worker, machine.waits_since(worker));
+}
+
 }  // namespace explorer

@@ -38,6 +38,7 @@ struct Step {
 enum class End : std::uint8_t {
     complete,
     failed,
+    cut,       // a worker sleeps until its deadline, which another choice would have let pass
     bounded,   // too many steps, or rounds of a retry loop while others could have gone on
     dead_end,  // the second half of a stale read-modify-write found no place
 };
@@ -137,12 +138,16 @@ public:
         if (perform(worker, machine_.pending(worker))) machine_.resume(worker);
     }
 
-    // Nobody is enabled: the execution is complete, or stuck.
+    // Nobody is enabled: the execution is complete, cut, or stuck.
     void finish() {
         std::vector<int> stuck;
         bool may = true;
         for (int worker = 0; worker < machine_.workers(); ++worker) {
             if (machine_.state(worker) != State::waiting || stopped(worker)) continue;
+            if (could_go_on(machine_, graph_, worker)) {
+                finish_as(End::cut);
+                return;
+            }
             stuck.push_back(worker);
             may = may && may_wait && may_wait(machine_, graph_, worker);
         }
@@ -174,6 +179,7 @@ public:
         finish_as(End::bounded);
         return give_up;
     }
+    void exceeded(std::source_location) override { finish_as(End::bounded); }
 
 private:
     bool stopped(int worker) const {
@@ -194,10 +200,7 @@ private:
         if (operation.location != no_location) {
             const EventId other = extension_.race(graph_, worker, operation);
             if (!other.is_initial()) {
-                failed({Fault::race,
-                        machine_.program().name(operation.location) + " is also accessed by worker " +
-                            std::to_string(other.worker),
-                        operation.where, worker});
+                failed(race_with(machine_.program(), other, worker, operation));
                 return false;
             }
         }

@@ -1,0 +1,92 @@
+"""Where an exploration ends: a correct channel is never convicted for it, and time and signals are heeded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from harness import _explorer
+from harness.operation import NO_TIMEOUT, Kind
+
+Call = tuple[int, int, int, int, int]
+
+
+def call(kind: Kind, value: int = 0, size: int = 0, timeout: int = NO_TIMEOUT) -> Call:
+    return kind.value, value, size, timeout, 1
+
+
+READ, READ_BRIEFLY = call(Kind.READ), call(Kind.READ, timeout=1_000)
+
+
+def write(value: int, kind: Kind = Kind.WRITE, timeout: int = NO_TIMEOUT) -> Call:
+    return call(kind, value, 8, timeout)
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "pct", "pos"])
+@pytest.mark.parametrize("model", ["rc11", "sc"])
+def test_a_walk_in_which_a_deadline_does_not_fire_is_cut_and_no_deadlock(strategy: str, model: str) -> None:
+    subject = _explorer.channel(32, [[write(1)], [READ_BRIEFLY, READ_BRIEFLY]])
+    seen = _explorer.sample(subject, strategy, seed=1, executions=500, model=model)
+    assert seen.failures == []
+    assert seen.complete > 0
+    assert seen.cut > 0
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "pct", "pos"])
+def test_a_walk_in_which_a_reader_without_a_deadline_sleeps_for_ever_fails(strategy: str) -> None:
+    seen = _explorer.sample(_explorer.channel(32, [[write(1)], [READ, READ]]), strategy, seed=1, executions=500)
+    assert seen.failures[0].blocked == "deadlock"
+
+
+@pytest.mark.parametrize("model", ["rc11", "sc"])
+def test_a_call_that_tries_once_takes_no_heed_of_its_timeout(model: str) -> None:
+    scripts = [[write(worker, Kind.TRY_WRITE, 1_000)] for worker in range(2)]
+    seen = _explorer.explore(_explorer.channel(32, scripts), model)
+    assert seen.failures == []
+    assert seen.exhausted
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda: _explorer.explore(_explorer.vyukov_queue(4, 4), seconds=60.0),
+        lambda: _explorer.sample(_explorer.vyukov_queue(4, 4), "pos", seed=1, executions=2**62, seconds=60.0),
+    ],
+)
+def test_an_interrupt_ends_an_exploration(run: Callable[[], object]) -> None:
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        run()
+
+
+def test_time_is_looked_at_by_accesses_and_not_by_executions() -> None:
+    # rounds that are no waits: an execution has thousands of accesses
+    subject = _explorer.channel(32, [[write(1), write(2)], [READ]], max_round_trips=1_000)
+    begun = time.monotonic()
+    seen = _explorer.explore(subject, seconds=0.5, stop_at_failure=False)
+    assert not seen.exhausted
+    assert seen.runs < 1_024 or time.monotonic() - begun < 30
+
+
+def test_too_many_accesses_in_a_loop_that_pauses_are_no_failure() -> None:
+    subject = _explorer.channel(32, [[write(1), write(2)], [READ]], max_round_trips=1_000)
+    seen = _explorer.explore(subject, executions=20)
+    assert seen.failures == []
+    assert seen.bounded > 0
+    assert seen.bounded_loops
+    assert not seen.exhausted
+
+
+def test_a_loop_that_never_pauses_still_fails() -> None:
+    assert _explorer.explore(_explorer.planted("spinning")).failures[0].fault == "unbounded"
+
+
+@pytest.mark.parametrize("size", range(8))
+def test_a_payload_that_cannot_say_which_message_it_is_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=f"at least 8 bytes.*got {size}"):
+        _explorer.channel(32, [[call(Kind.WRITE, 1, size)]])
