@@ -90,3 +90,31 @@ def test_a_loop_that_never_pauses_still_fails() -> None:
 def test_a_payload_that_cannot_say_which_message_it_is_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match=f"at least 8 bytes.*got {size}"):
         _explorer.channel(32, [[call(Kind.WRITE, 1, size)]])
+
+
+def test_outside_the_workers_a_complete_execution_shows_what_it_left() -> None:
+    before, after = _explorer.values_outside()
+    assert before == 1
+    assert after
+    assert set(after) == {3}
+
+
+@pytest.mark.parametrize("what", ["fetch_add", "compare_exchange", "check", "pause", "fence"])
+def test_what_only_a_worker_may_do_is_refused_outside(what: str) -> None:
+    with pytest.raises(RuntimeError, match="is for the workers of a program that runs"):
+        _explorer.act_outside(what)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("load that releases", "cannot release"), ("store that acquires", "cannot acquire")]
+)
+def test_an_order_that_an_access_cannot_have_is_refused(name: str, says: str) -> None:
+    (failure,) = _explorer.explore(_explorer.planted(name)).failures
+    assert failure.fault == "exception"
+    assert says in failure.what
+
+
+def test_a_race_names_its_other_worker_as_everything_else_does() -> None:
+    store = ("store", 0, 1, 0, "plain", "relaxed")
+    (failure,) = _explorer.explore(_explorer.litmus(1, [[store], [store]])).failures
+    assert "also accessed by worker A" in failure.what

@@ -42,6 +42,27 @@ private:
     static inline explorer::Program* program_ = nullptr;
 };
 
+// The machine, on the fiber of a worker; null outside.
+inline Machine* inside() {
+    Machine* machine = Machine::running();
+    return machine != nullptr && machine->on_fiber() ? machine : nullptr;
+}
+inline Machine& in_worker(const char* what) {
+    Machine* machine = inside();
+    if (machine == nullptr) throw std::logic_error(std::string(what) + " is for the workers of a program that runs");
+    return *machine;
+}
+// What a location holds outside the workers: its initial value while the program is built, and what the execution left
+// there when it is complete (Exhaustive::on_complete, judge).
+inline Word outside(explorer::Location location) {
+    if (Machine* complete = Machine::complete()) return complete->final_value(location);
+    return Building::program().initial(location);
+}
+inline void initialise(explorer::Location location, Word value) {
+    if (Machine::complete() != nullptr) throw std::logic_error("a complete execution is looked at, not stored to");
+    Building::program().set_initial(location, value);
+}
+
 template <class T>
 Word to_word(T value) {
     static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(Word));
@@ -65,14 +86,19 @@ public:
     atomic& operator=(const atomic&) = delete;
 
     T load(std::memory_order order = std::memory_order_seq_cst, Where where = Where::current()) const {
-        if (Machine* machine = inside()) return from_word<T>(machine->load(location_, order_of(order), where));
-        return from_word<T>(Building::program().initial(location_));
+        if (order == std::memory_order_release || order == std::memory_order_acq_rel)
+            throw std::invalid_argument("a load cannot release");
+        Machine* machine = inside();
+        return from_word<T>(machine != nullptr ? machine->load(location_, order_of(order), where) : outside(location_));
     }
     void store(T value, std::memory_order order = std::memory_order_seq_cst, Where where = Where::current()) {
+        if (order != std::memory_order_relaxed && order != std::memory_order_release &&
+            order != std::memory_order_seq_cst)
+            throw std::invalid_argument("a store cannot acquire");
         if (Machine* machine = inside())
             machine->store(location_, to_word(value), order_of(order), where);
         else
-            Building::program().set_initial(location_, to_word(value));
+            initialise(location_, to_word(value));
     }
     T exchange(T value, std::memory_order order = std::memory_order_seq_cst, Where where = Where::current()) {
         return modify([value](T) { return value; }, order, where);
@@ -107,10 +133,6 @@ public:
     }
 
 private:
-    static Machine* inside() {
-        Machine* machine = Machine::running();
-        return machine != nullptr && machine->on_fiber() ? machine : nullptr;
-    }
     static constexpr std::memory_order failure_of(std::memory_order order) {
         if (order == std::memory_order_acq_rel) return std::memory_order_acquire;
         return order == std::memory_order_release ? std::memory_order_relaxed : order;
@@ -118,13 +140,16 @@ private:
     template <class Next>
     T modify(Next next, std::memory_order order, Where where) {
         const auto on_words = [&next](Word old) { return to_word(next(from_word<T>(old))); };
-        return from_word<T>(Machine::running()->modify(location_, order_of(order), on_words, where));
+        return from_word<T>(in_worker("a read-modify-write").modify(location_, order_of(order), on_words, where));
     }
     bool compare_exchange(T& expected, T desired, std::memory_order success, std::memory_order failure, bool weak,
                           Where where) {
         Word word = to_word(expected);
-        const bool done = Machine::running()->compare_exchange(location_, word, to_word(desired), order_of(success),
-                                                               order_of(failure), weak, where);
+        if (failure == std::memory_order_release || failure == std::memory_order_acq_rel)
+            throw std::invalid_argument("a compare_exchange that fails is a load and cannot release");
+        const bool done = in_worker("compare_exchange")
+                              .compare_exchange(location_, word, to_word(desired), order_of(success),
+                                                order_of(failure), weak, where);
         expected = from_word<T>(word);
         return done;
     }
@@ -142,14 +167,14 @@ public:
     var& operator=(const var&) = delete;
 
     T get(Where where = Where::current()) const {
-        return from_word<T>(Machine::running()->load(location_, Order::plain, where));
+        Machine* machine = inside();
+        return from_word<T>(machine != nullptr ? machine->load(location_, Order::plain, where) : outside(location_));
     }
     void set(T value, Where where = Where::current()) {
-        Machine* machine = Machine::running();
-        if (machine != nullptr && machine->on_fiber())
+        if (Machine* machine = inside())
             machine->store(location_, to_word(value), Order::plain, where);
         else
-            Building::program().set_initial(location_, to_word(value));
+            initialise(location_, to_word(value));
     }
 
 private:
@@ -157,19 +182,20 @@ private:
 };
 
 inline void fence(std::memory_order order, Where where = Where::current()) {
-    Machine::running()->fence(order_of(order), where);
+    in_worker("sim::fence").fence(order_of(order), where);
 }
 // At the end of every failed round of a retry loop. If the round only read, the worker waits for what it read to
 // change.
 inline void pause(Where where = Where::current()) {
-    Machine::running()->pause(where);
+    in_worker("sim::pause").pause(where);
 }
 // Before the first round of a retry loop, where earlier accesses of the worker do not belong to the round.
 inline void begin_round() {
-    Machine::running()->begin_round();
+    in_worker("sim::begin_round").begin_round();
 }
 inline void check(bool holds, const char* what = "check", Where where = Where::current()) {
-    if (!holds) Machine::running()->fail(explorer::Fault::check, what, where);
+    Machine& machine = in_worker("sim::check");
+    if (!holds) machine.fail(explorer::Fault::check, what, where);
 }
 
 // The two faces of a structure that is written once.

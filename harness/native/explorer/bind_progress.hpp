@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -104,6 +105,9 @@ inline void bind_progress(nanobind::module_& module) {
     module.def(
         "planted", [](const std::string& name) { return Subject{planted::program(name), "planted " + name, nullptr}; },
         "name"_a, "A small structure with a bug of progress or determinism, or its right twin (planted.hpp).");
+    module.def("values_outside", &planted::values_outside,
+               "A counter from 1 that two workers add to: its value outside them, before and in complete executions.");
+    module.def("act_outside", &planted::act_outside, "what"_a, "What only a worker may do, outside one: an error.");
 }
 
 }  // namespace explorer

@@ -437,11 +437,13 @@ protected:  // estimate.hpp walks the same tree
         if (!waits) {
             ++counts_.complete;
             if (on_end) on_end(*graph_);
-            if (on_complete) on_complete(*graph_);
-            if (judge) {
-                if (auto wrong = judge(*graph_))
-                    failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
+            std::optional<std::string> wrong;
+            {
+                const Machine::Completed completed(machine_);
+                if (on_complete) on_complete(*graph_);
+                if (judge) wrong = judge(*graph_);
             }
+            if (wrong) failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
             if (counts_.complete % verify_every == 1) verify();
         } else {
             finish_waiting();

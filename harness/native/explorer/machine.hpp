@@ -95,6 +95,25 @@ public:
     // The machine that runs on this process's fibers; one at a time.
     static Machine* running() { return running_; }
 
+    // The machine whose complete execution is being looked at from outside the workers; else null.
+    static Machine* complete() { return complete_; }
+    class Completed {
+    public:
+        explicit Completed(Machine& machine) : outer_(std::exchange(complete_, &machine)) {}
+        Completed(const Completed&) = delete;
+        Completed& operator=(const Completed&) = delete;
+        ~Completed() { complete_ = outer_; }
+
+    private:
+        Machine* outer_;
+    };
+    // What the execution has left at a location.
+    Word final_value(Location location) const {
+        const EventId newest = location < graph_->locations() ? graph_->store_at(location, graph_->newest(location))
+                                                              : initial_store;
+        return newest.is_initial() ? program_->initial(location) : (*graph_)[newest].value;
+    }
+
     int workers() const { return static_cast<int>(threads_.size()); }
     Program& program() { return *program_; }
     Graph& graph() { return *graph_; }
@@ -355,6 +374,7 @@ private:
     int current_ = -1;
 
     static inline Machine* running_ = nullptr;
+    static inline Machine* complete_ = nullptr;
 };
 
 }  // namespace explorer

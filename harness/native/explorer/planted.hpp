@@ -8,8 +8,10 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "atomic.hpp"
+#include "exhaustive.hpp"
 
 namespace explorer::planted {
 
@@ -157,6 +159,8 @@ inline std::unique_ptr<Program> program(const std::string& name) {
                   sim::check(s.outside++ > 0, "fails in its first life");
               },
               [](State&) {}},
+        Named{"load that releases", [](State& s) { s.data.load(memory_order_release); }, [](State&) {}},
+        Named{"store that acquires", [](State& s) { s.data.store(1, memory_order_acquire); }, [](State&) {}},
         Named{"changes its mind", [](State& s) { s.data.store(s.outside++ < 2 ? 1 : 2, memory_order_relaxed); },
               [](State&) { Machine::running()->choose(2'000, std::source_location::current()); }},
     };
@@ -171,6 +175,34 @@ inline std::unique_ptr<Program> program(const std::string& name) {
         return made;
     }
     throw std::invalid_argument("unknown planted structure '" + name + "'; there are " + names);
+}
+
+// What a structure answers outside its workers: the value of a location before an execution that adds 2 to it, and in
+// every complete one.
+inline std::pair<int, std::vector<int>> values_outside() {
+    Program program;
+    const sim::Building building(program);
+    sim::atomic<int> count{1, "count"};
+    for (int worker = 0; worker < 2; ++worker) program.workers.emplace_back([&count] { count.fetch_add(1); });
+    std::pair<int, std::vector<int>> values{count.load(), {}};
+    Exhaustive driver(program);
+    driver.on_complete = [&](const Graph&) { values.second.push_back(count.load()); };
+    driver.explore();
+    return values;
+}
+// What only a worker may do, done by nobody.
+inline void act_outside(const std::string& what) {
+    Program program;
+    const sim::Building building(program);
+    sim::atomic<int> count{1, "count"};
+    if (what == "fetch_add") count.fetch_add(1);
+    if (what == "compare_exchange") {
+        int one = 1;
+        count.compare_exchange_strong(one, 2);
+    }
+    if (what == "check") sim::check(false);
+    if (what == "pause") sim::pause();
+    if (what == "fence") sim::fence(std::memory_order_seq_cst);
 }
 
 }  // namespace explorer::planted

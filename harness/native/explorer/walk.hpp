@@ -157,6 +157,7 @@ public:
         }
         finish_as(End::complete);
         if (!judge) return;
+        const Machine::Completed completed(machine_);
         if (auto wrong = judge(graph_))
             failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
     }
