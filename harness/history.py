@@ -19,7 +19,7 @@ import numpy.typing as npt
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status, message_number, message_writer
 from harness.resolve import UNKNOWN_VALUE
 
-__all__ = ["INTACT", "OPERATION_RECORD", "PENDING_RETURN", "History", "HistoryError", "operation_record"]
+__all__ = ["INTACT", "OPERATION_RECORD", "OWN_HEAD", "PENDING_RETURN", "History", "HistoryError", "operation_record"]
 
 OPERATION_RECORD = np.dtype(
     [
@@ -38,7 +38,7 @@ OPERATION_RECORD = np.dtype(
         ("worker", np.uint16),
         ("kind", np.uint8),  # Kind
         ("status", np.uint8),  # Status
-        ("flags", np.uint8),  # INTACT
+        ("flags", np.uint8),  # INTACT, OWN_HEAD
         ("pad", np.uint8, 3),
     ],
 )
@@ -46,6 +46,9 @@ OPERATION_RECORD = np.dtype(
 
 INTACT = 1
 """Flag: the payload was verified bit for bit against the identity it carries (reads and peeks)."""
+
+OWN_HEAD = 2
+"""Flag: a MISMATCH names the very message that the skip asked for, by value."""
 
 PENDING_RETURN = np.iinfo(np.int64).max
 """``returned`` of an operation that never returned."""

@@ -82,6 +82,8 @@ def _judged(history: History, model: Model) -> Verdict:
     if violation is not None and not guessed:
         return _failed(_shrunk(history, violation), assertions)
     reason = f"FIFO linearizable: {model.count:,} values and {len(model.empty):,} EMPTY decided exactly"
+    if history.capacity is None and len(model.full):
+        reason += f"; {len(model.full):,} FULL not judged: the capacity is unknown"
     if violation is None and not asks_for_search(model):
         if len(model.anonymous) and leftovers(model).any():
             reason += f"; {len(model.anonymous):,} pending removals matched"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.checks.model import NEVER, NOT, Ints, Model, among, intact, model_of
-from harness.history import History
+from harness.history import OWN_HEAD, History
 from harness.operation import NO_ID, Kind, Status
 from harness.verdict import Verdict, Witness
 
@@ -40,6 +40,11 @@ def check_integrity(history: History, *, drained: bool, model: Model | None = No
     ok = rows["status"] == Status.OK.value
     payload_rows = np.flatnonzero(np.isin(rows["kind"], _PAYLOADS) & ok)
     assertions = _assertions(model, payload_rows, drained)
+    told = (rows["id"] != NO_ID) & (rows["target"] != NO_ID) & (rows["id"] != rows["target"])
+    other = np.flatnonzero(told & ok & (rows["kind"] == Kind.SKIP.value))
+    if len(other):
+        sentence = "a skip is OK and names another entry than the one that it was asked to remove"
+        return _failed("other entry", sentence, other[:1], assertions)
     torn = payload_rows[~intact(history)[payload_rows]]
     if len(torn):
         return _failed("torn", "a payload is not what its writer wrote, bit for bit", torn[:1], assertions)
@@ -96,7 +101,9 @@ def _statements(history: History) -> Iterator[tuple[str, str, Ints]]:
     damaged = np.flatnonzero(status == Status.CORRUPTED.value)
     yield "corrupted", "the channel says that its memory is damaged", damaged[:1]
 
-    denied = np.flatnonzero((status == Status.MISMATCH.value) & (entry != NO_ID) & (entry == rows["target"]))
+    same_entry = (entry != NO_ID) & (entry == rows["target"])
+    own = same_entry | ((rows["flags"] & OWN_HEAD) != 0)
+    denied = np.flatnonzero((status == Status.MISMATCH.value) & own)
     yield (
         "own mismatch",
         "a skip was refused because of another entry at the head, and names the one it meant",

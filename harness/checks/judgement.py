@@ -16,7 +16,7 @@ from harness.verdict import Outcome, Verdict
 if TYPE_CHECKING:
     from harness.exchange import Recording
 
-__all__ = ["BUDGET_S", "FIFO", "Judgement", "judge"]
+__all__ = ["BUDGET_S", "FIFO", "Judgement", "judge", "that_say_something"]
 
 FIFO = "fifo"
 BUDGET_S = 60.0
@@ -101,12 +101,19 @@ def _judge_fifo(file: str, history: History, lines: npt.NDArray[np.int64] | None
     from harness.checks.model import model_of
 
     model = model_of(history)
-    verdicts = [check_integrity(history, drained=drained, model=model), check_fifo(history, model)]
-    timed = check_timeliness(history, slice_ns=None)
-    # a history without time-outs says nothing of them, and is not inconclusive for that
-    verdicts += [timed] if sum(timed.assertions.values()) else []
+    verdicts = that_say_something(
+        check_integrity(history, drained=drained, model=model),
+        check_fifo(history, model),
+        check_timeliness(history, slice_ns=None),
+    )
     rows = {row for verdict in verdicts if verdict.witness is not None for row in verdict.witness.operations}
     operations = {
         row: ("" if lines is None else f"line {lines[row]}: ") + history.describe(row) for row in sorted(rows)
     }
-    return Judgement(file, FIFO, tuple(verdicts), operations, history=history)
+    return Judgement(file, FIFO, verdicts, operations, history=history)
+
+
+def that_say_something(integrity: Verdict, fifo: Verdict, timed: Verdict) -> tuple[Verdict, ...]:
+    """Of a decided FIFO history in which nothing came out, or nobody timed out, these say nothing and are left out."""
+    silent = integrity.outcome is Outcome.INCONCLUSIVE and fifo.outcome is not Outcome.INCONCLUSIVE
+    return (*(() if silent else (integrity,)), fifo, *((timed,) if sum(timed.assertions.values()) else ()))

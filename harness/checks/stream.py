@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.checks.integrity import check_integrity
-from harness.checks.judgement import FIFO, Judgement
+from harness.checks.judgement import FIFO, Judgement, that_say_something
 from harness.checks.online import OnlineFifo
 from harness.checks.timeliness import check_timeliness
 from harness.exchange.files import open_stream
@@ -84,8 +84,7 @@ class StreamJudge:
         self.verdicts = tuple(self._summed(verdict) for verdict in beside)
         fifo = self.online.verdict()
         integrity, timely = self.verdicts
-        timed = (timely,) if sum(timely.assertions.values()) else ()
-        self.verdicts = (integrity, fifo, *timed)
+        self.verdicts = that_say_something(integrity, fifo, timely)
         if self.failed or end:
             return
         dropped = History(self.online.settle(), None, self._shutdown)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.exchange.to_history import UNIT
-from harness.history import INTACT, History
+from harness.history import INTACT, OWN_HEAD, History
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 from harness.resolve import UNKNOWN_VALUE
 
@@ -58,6 +58,8 @@ def _invocation(row: np.void) -> dict[str, Any]:
         event |= {"value": int(row["value"]), "size": size, "cost": (size + 8 + UNIT - 1) // UNIT * UNIT}
     if kind is Kind.SKIP and int(row["target"]) != NO_ID:
         event["id"] = int(row["target"])
+    if int(row["flags"]) & OWN_HEAD:
+        event["value"] = int(row["value"])
     if int(row["timeout"]) != NO_TIMEOUT:
         event["timeout"] = max(int(row["timeout"]), 0)
     return event

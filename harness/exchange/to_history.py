@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from harness.exchange.columns import ABSENT, NO_VALUE, Bools, Ints, Values, Vocabulary
 from harness.exchange.pairing import INFO, OK, CallColumns
-from harness.history import INTACT, OPERATION_RECORD, History, HistoryError
+from harness.history import INTACT, OPERATION_RECORD, OWN_HEAD, History, HistoryError
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 from harness.resolve import UNKNOWN_VALUE, resolve_skips
 
@@ -38,6 +38,22 @@ _ERRORS = {status.name.lower(): status for status in Status if status not in (St
 ERRORS = tuple(_ERRORS)
 """Errors that say something; all others are one."""
 _NO_EFFECT = Status.RETRY_LIMIT
+_WAITS = (Kind.READ, Kind.TRY_READ, Kind.READ_MANY)
+
+
+def _fails_with(kind: Kind, status: Status) -> bool:
+    """Can this kind of operation end so?"""
+    if status is Status.FULL:
+        return kind.writes
+    if status is Status.EMPTY:
+        return not kind.writes
+    if status is Status.TIMEOUT:
+        return kind.writes or kind in _WAITS
+    return status is not Status.MISMATCH or kind is Kind.SKIP
+
+
+_IMPOSSIBLE = np.array([[not _fails_with(kind, status) for status in Status] for kind in Kind])
+"""By kind and status: an answer that the operation cannot have."""
 _WRITES = [kind.value for kind in Kind if kind.writes]
 _SKIPS = [Kind.SKIP.value, Kind.SKIP_FORCE.value]
 _EFFECTIVE = [Status.OK.value, Status.PENDING.value]
@@ -113,6 +129,18 @@ class QueueRows:
             (status == Status.TIMEOUT) & (calls.number("timeout") == ABSENT),
             lambda at: 'a time-out needs "timeout" (ns) at the invocation',
         )
+        self._refuse(
+            calls,
+            _IMPOSSIBLE[kind, status],
+            lambda at: f"{self._f(calls, at)} fails with {Status(int(status[at])).name.lower()}, which it cannot",
+        )
+        asked = (kind == Kind.SKIP) & (calls.argument != NO_VALUE) & (calls.result != NO_VALUE)
+        self._refuse(
+            calls,
+            asked & (status == Status.OK) & (calls.result != calls.argument),
+            lambda at: f"a skip of {self._value(calls.argument, at)} removed {self._value(calls.result, at)}",
+        )
+        own = asked & (status == Status.MISMATCH) & (calls.result == calls.argument)
         # that some other entry is at the head says nothing that these checks could use
         status[(status == Status.MISMATCH) & mute & (entry == ABSENT)] = _NO_EFFECT
         self._check_messages(calls, message)
@@ -132,7 +160,7 @@ class QueueRows:
             )
             rows[name] = np.maximum(calls.number(name), 0)
         rows["slept"] = np.clip(calls.number("slept"), 0, _SLEPT_MOST)
-        rows["flags"] = np.where(calls.intact, INTACT, 0)
+        rows["flags"] = np.where(calls.intact, INTACT, 0) | np.where(own, OWN_HEAD, 0)
         self._take_costs(calls, slice(begin, self._count))
         self._take_workers(calls, rows)
 

@@ -275,3 +275,67 @@ def test_a_report_says_what_was_not_understood(folder: Path) -> None:
     (folder / "odd.jsonl").write_text("{")
     assert cli.main(["check", "odd.jsonl", "--report", "out"]) == EXIT_USAGE
     assert "<h1>INCONCLUSIVE</h1>" in (folder / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def _judged(tmp_path: Path, capsys: pytest.CaptureFixture[str], *calls: tuple[str, str]) -> tuple[int, str]:
+    """Exit code and output for calls of process 1, one after the other, on a queue of the messages 7 and 8."""
+    written = [(f'"f": "write", "value": {value}', f'"type": "ok", "id": {value}') for value in (7, 8)]
+    lines = []
+    for at, (asked, answered) in enumerate([*written, *calls]):
+        who = '"process": 1'
+        f = asked.split(",")[0]
+        lines.append(f'{{"time": {2 * at}, {who}, "type": "invoke", {asked}}}')
+        lines.append(f'{{"time": {2 * at + 1}, {who}, {f}, {answered}}}')
+    path = tmp_path / "told.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    code = cli.main(["check", str(path)])
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "words"),
+    [
+        ('"f": "read"', '"type": "fail", "error": "full"', "read fails with full, which it cannot"),
+        ('"f": "write", "value": 9', '"type": "fail", "error": "empty"', "write fails with empty, which it cannot"),
+        ('"f": "peek"', '"type": "fail", "error": "mismatch", "value": 55', "peek fails with mismatch"),
+        ('"f": "peek", "timeout": 1', '"type": "fail", "error": "timeout"', "peek fails with timeout"),
+        ('"f": "skip", "value": 8', '"type": "ok", "value": 7', "a skip of 8 removed 7"),
+    ],
+)
+def test_an_answer_that_the_operation_cannot_have_is_refused(
+    asked: str, answered: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, told = _judged(tmp_path, capsys, (asked, answered))
+    assert code == 2
+    assert f"told.jsonl:5: {words}" in told
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "rule"),
+    [
+        ('"f": "skip", "value": 7', '"type": "fail", "error": "mismatch", "value": 7', "own mismatch"),
+        ('"f": "skip", "id": 8', '"type": "ok", "value": 7, "id": 7', "other entry"),
+    ],
+)
+def test_a_skip_that_is_answered_for_another_message_is_a_violation(
+    asked: str, answered: str, rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, told = _judged(tmp_path, capsys, (asked, answered))
+    assert code == 1
+    assert f"integrity: {rule}:" in told
+    assert "line 5:" in told
+
+
+def test_a_full_without_a_capacity_is_named_and_hides_no_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "full.jsonl"
+    path.write_text(
+        '{"time": 0, "process": 0, "type": "invoke", "f": "write", "value": 1}\n'
+        '{"time": 1, "process": 0, "type": "fail", "f": "write", "error": "full"}\n'
+        '{"time": 2, "process": 0, "type": "invoke", "f": "read"}\n'
+        '{"time": 3, "process": 0, "type": "fail", "f": "read", "error": "empty"}\n'
+    )
+    assert cli.main(["check", str(path)]) == 0
+    assert "1 FULL not judged: the capacity is unknown" in capsys.readouterr().out

@@ -144,7 +144,11 @@ def histories(draw: st.DrawFn) -> History:
             end = time + int(generator.integers(0, 6))
             many = int(generator.integers(1, 4)) if kind in (Kind.WRITE_MANY, Kind.READ_MANY) else 1
             for _ in range(many):
-                status = Status(int(generator.choice([0, 0, 0, 1, 2, 3, 5, 6, 7])))
+                refusals = [Status.FULL] if kind.writes else [Status.EMPTY]
+                if kind not in (Kind.PEEK, Kind.SKIP, Kind.SKIP_FORCE):
+                    refusals.append(Status.TIMEOUT)
+                refusals += [Status.TOO_LARGE, Status.RETRY_LIMIT, Status.CLOSED]
+                status = Status.OK if generator.random() < 0.35 else refusals[int(generator.integers(len(refusals)))]
                 if kind is Kind.SKIP and generator.random() < 0.3:
                     status = Status.MISMATCH
                 status = Status.PENDING if last else status
