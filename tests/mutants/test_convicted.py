@@ -80,7 +80,7 @@ CERTAIN = {
             )
         ),
         "integrity",
-        ("skipped-and-delivered",),
+        ("other entry",),
     ),
     "silent-writer": Trap(
         channel(
