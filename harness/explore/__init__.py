@@ -43,8 +43,8 @@ __all__ = [
 PROPERTY = "explored"
 ROUNDS = 64
 """Of one retry loop that are no waits, in one execution."""
-ESTIMATE_SECONDS = 2.0
-"""What the size of a program that was not exhausted may take to estimate, at most."""
+ESTIMATE_S = 0.5, 2.0
+"""What the size of a program that was not exhausted may take to estimate: a tenth of what was explored, within these."""
 
 
 def explore(
@@ -115,7 +115,7 @@ def examine(
     """As `explore`, with all that was counted, and the schedule of a failure: the simplest, if `minimise`.
 
     Args:
-        estimate: of a program that was not exhausted, about how large it is; takes up to `ESTIMATE_SECONDS`.
+        estimate: of a program that was not exhausted, about how large it is; see `ESTIMATE_S` for what that takes.
         kills: (worker, step), of the crash driver: these, instead of all that there are.
     """
     if driver not in get_args(Driver):
@@ -142,12 +142,14 @@ def examine(
         failure, cost = replace(failure, what=found.what, schedule=found.schedule, kills=found.kills), found.cost
     size = None
     if estimate and driver == "exhaustive" and failure is None and not seen.exhausted:
+        taken = time.monotonic() - start
+        shortest, longest = ESTIMATE_S
         size = estimate_size(
             subject_of(program, mutant=mutant, every=every),
             model=model,
             seen=seen.executions + seen.cut,
-            taken=time.monotonic() - start,
-            seconds=min(ESTIMATE_SECONDS, seconds / 10),
+            taken=taken,
+            seconds=min(max(shortest, taken / 10), longest, seconds / 10),
         )
     return Exploration(
         _verdict(seen, failure, cost, driver, model, size),

@@ -9,7 +9,7 @@ from harness import _explorer
 __all__ = ["WIDTH", "Size", "about", "estimate_size"]
 
 WIDTH = 1_000
-"""Nodes in the front of a probe: wide enough for a median that is near the mean up to a million executions."""
+"""Nodes in the front of a probe, where time allows: wide enough for a median near the mean up to a million executions."""
 
 _UNITS = ((1.0, "s"), (60.0, "min"), (3600.0, "h"), (86_400.0, "days"), (365.25 * 86_400.0, "years"))
 
@@ -42,7 +42,7 @@ def estimate_size(subject: _explorer.Subject, *, model: str, seen: int, taken: f
     """Estimate the size of a program of which `seen` executions took `taken` seconds.
 
     Args:
-        seconds: the estimate may take; two probes are made in any case.
+        seconds: the estimate may take, about; where probes would take longer, they are narrower, and guess lower.
     """
     estimate = _explorer.estimate(subject, model=model, width=WIDTH, seconds=seconds)
     rate = max(seen, 1) / max(taken, 1e-6)

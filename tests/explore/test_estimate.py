@@ -73,6 +73,15 @@ def test_an_exploration_cut_short_says_how_large_the_program_is() -> None:
     assert examine(SMALL["mwsr"], driver="pct", executions=100).size is None
 
 
+def test_a_probe_is_as_narrow_as_the_time_demands() -> None:
+    subject = subject_of(small_scenario("mwmr", messages=4))
+    wide = _explorer.estimate(subject, probes=2, width=WIDTH, seconds=1e9)
+    narrow = _explorer.estimate(subject, probes=2, width=WIDTH, seconds=1e-3)
+    assert (wide.width, wide.probes) == (WIDTH, 2)
+    assert narrow.width <= 32
+    assert narrow.runs < wide.runs / 4
+
+
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(command, list(arguments), standalone_mode=False)
 

@@ -86,6 +86,7 @@ inline void bind_progress(nanobind::module_& module) {
         .def_ro("highest", &Estimate::highest, "Of the probes.")
         .def_ro("error", &Estimate::error, "Standard error of the mean.")
         .def_ro("probes", &Estimate::probes)
+        .def_ro("width", &Estimate::width, "Nodes in a front of a probe, at most: as many as the time allowed.")
         .def_ro("runs", &Estimate::runs, "Of the machine, for all probes together.")
         .def_ro("exact", &Estimate::exact, "The program is so small that a probe has gone through it.");
     module.def(
@@ -96,12 +97,19 @@ inline void bind_progress(nanobind::module_& module) {
             ExhaustiveOptions options;
             options.model = model_of(model);
             options.waiting = waiting;
-            const nanobind::gil_scoped_release release;
-            const std::lock_guard lock(exploring);
-            return Prober(*subject.program, options, seed, width).estimate(probes, seconds);
+            Signals signals;
+            options.interrupted = [&signals] { return signals.arrived(); };
+            const auto estimate = [&] {
+                const nanobind::gil_scoped_release release;
+                const std::lock_guard lock(exploring);
+                return Prober(*subject.program, options, seed, width).estimate(probes, seconds);
+            }();
+            signals.rethrow();
+            return estimate;
         },
         "subject"_a, "model"_a = "rc11", "waiting"_a = true, "probes"_a = 100, "width"_a = 300, "seconds"_a = 1.0, "seed"_a = 1,
-        "Estimate the number of executions by random probes of the tree of alternatives, each as many nodes wide.");
+        "Estimate the number of executions by random probes of the tree of alternatives, each at most so many nodes wide; "
+        "narrower where several such would take longer than the seconds.");
     module.def(
         "planted", [](const std::string& name) { return Subject{planted::program(name), "planted " + name, nullptr}; },
         "name"_a, "A small structure with a bug of progress or determinism, or its right twin (planted.hpp).");

@@ -32,26 +32,46 @@ struct Estimate {
     double highest = 0;
     double error = 0;  // standard error of the mean
     std::uint64_t probes = 0;
+    std::size_t width = 0;   // nodes in a front of theirs, at most
     std::uint64_t runs = 0;  // of the machine, for all probes together
     bool exact = false;      // every front was whole: the number itself
 };
 
 class Prober final : public Exhaustive {
 public:
+    // `width`: nodes in a front, at most.
     Prober(Program& program, ExhaustiveOptions options, std::uint64_t seed, std::size_t width)
-        : Exhaustive(program, options), random_(seed), width_(width) {}
+        : Exhaustive(program, options), random_(seed), widest_(width) {}
 
-    // As many probes as the time allows, from two on.
+    // As many probes as the time allows, and as wide. Narrow ones first: while there is time for one of `wider` times the
+    // width, which takes about so many times as long, it replaces those before. One that takes twice the time of all is
+    // given up. Interrupted: what the probes before say; without one, nothing.
     Estimate estimate(std::uint64_t most, double seconds) {
         Estimate result;
         std::vector<double> sizes;
         const auto start = std::chrono::steady_clock::now();
+        const auto taken = [start] {
+            return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        };
+        const auto stop = [&] { return is_over() || (!sizes.empty() && taken() > 2 * seconds); };
+        std::size_t width = std::min(widest_, narrowest);
         while (sizes.size() < most && !result.exact) {
-            sizes.push_back(probe());
+            const double before = taken();
+            width_ = width;
+            const double size = probe(stop);
+            if (stop()) break;
+            if (width != result.width) sizes.clear();
+            result.width = width;
+            sizes.push_back(size);
             result.exact = whole_;
-            const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-            if (sizes.size() >= 2 && taken.count() > seconds) break;
+            const double cost = taken() - before;
+            const double left = seconds - taken();
+            if (width < widest_ && wider * cost < left)
+                width = std::min(widest_, width * wider);
+            else if (left < cost && (sizes.size() >= 2 || left < 0))
+                break;
         }
+        if (sizes.empty()) return result;
         std::sort(sizes.begin(), sizes.end());
         const auto probes = static_cast<double>(sizes.size());
         result.lowest = sizes.front();
@@ -83,7 +103,9 @@ private:
         return next();
     }
 
-    double probe() {
+    // To be given up, and its size worth nothing, when `stop` says so.
+    template <class Stop>
+    double probe(Stop&& stop) {
         std::vector<Node> front(1);
         double weight = 1;
         double size = 0;
@@ -92,6 +114,7 @@ private:
             std::vector<Node> below;
             int children = 0;
             for (const Node& node : front) {
+                if (stop()) return size;
                 if (!visit(node)) continue;
                 const std::uint64_t before = counts_.complete + counts_.cut;
                 run();
@@ -125,8 +148,12 @@ private:
         }
     }
 
+    static constexpr std::size_t narrowest = 32;
+    static constexpr std::size_t wider = 3;
+
     Random random_;
-    std::size_t width_;
+    std::size_t widest_;
+    std::size_t width_ = 1;
     bool whole_ = true;
 };
 
