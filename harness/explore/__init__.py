@@ -44,7 +44,7 @@ PROPERTY = "explored"
 ROUNDS = 64
 """Of one retry loop that are no waits, in one execution."""
 ESTIMATE_S = 0.5, 2.0
-"""What the size of a program that was not exhausted may take to estimate: a tenth of what was explored, within these."""
+"""What the estimate of a size may take: a tenth of the exploration, within these bounds."""
 
 
 def explore(

@@ -9,7 +9,7 @@ from harness import _explorer
 __all__ = ["WIDTH", "Size", "about", "estimate_size"]
 
 WIDTH = 1_000
-"""Nodes in the front of a probe, where time allows: wide enough for a median near the mean up to a million executions."""
+"""Nodes in the front of a probe, where time allows: wide enough for a median near the mean, up to 1e6 executions."""
 
 _UNITS = ((1.0, "s"), (60.0, "min"), (3600.0, "h"), (86_400.0, "days"), (365.25 * 86_400.0, "years"))
 
