@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
 from harness.checks.specifications.operation import Operation, SpecificationError
@@ -60,36 +61,57 @@ class LatestValue(Register):
         return super().step(state, operation)
 
 
+class _Entry(Register):
+    """What a key holds. get and put are read and write, and append lengthens text; a key that holds none gets ""."""
+
+    def step(self, state: tuple[Any], operation: Operation) -> tuple[Any] | None:
+        f, error = operation.f, operation.error
+        if f not in ("get", "put", "append"):
+            return super().step(state, operation)
+        if error not in _NO_CLAIM:
+            raise SpecificationError(f"{f} of a key cannot fail with {error!r}")
+        if error:
+            return state
+        if f == "get":
+            is_unset = state[0] is None and operation.result == ""
+            return state if operation.pending or is_unset or _same(state[0], operation.result) else None
+        if f == "put":
+            return super().step(state, replace(operation, f="write"))
+        held = "" if state[0] is None else state[0]
+        if not isinstance(operation.argument, str):
+            raise SpecificationError(f"append takes text; it was given {operation.argument!r}")
+        return (held + operation.argument,) if isinstance(held, str) else None
+
+
 class KeyValue:
     """A register per key; every value is a pair [key, value], and cas takes [key, [old, new]]."""
 
     def __init__(self, capacity: int | None = None) -> None:
-        self._register = Register(capacity)
+        self._entry = _Entry(capacity)
 
     def init(self) -> Any:
-        return self._register.init()
+        return self._entry.init()
 
     def hash(self, state: tuple[Any]) -> Hashable:
         """As of a register."""
-        return self._register.hash(state)
+        return self._entry.hash(state)
 
     def partition(self, operation: Operation) -> Hashable:
-        """Keys do not affect each other."""
-        key: Hashable = _pair(operation)[0]
-        return key
+        """Keys do not affect each other; 1, 1.0 and true are three of them."""
+        return repr(_pair(operation)[0])
 
     def step(self, state: tuple[Any], operation: Operation) -> tuple[Any] | None:
         key, inner = _pair(operation)
-        result = operation.result
-        if operation.f == "read" and not operation.pending and not operation.error:
+        f, result = operation.f, operation.result
+        if f not in ("read", "write", "cas", "get", "put", "append"):
+            raise SpecificationError(f"a key knows no {f!r}; it knows read, write, cas, get, put and append")
+        if f in ("read", "get") and not operation.pending and not operation.error:
             if not isinstance(result, tuple) or len(result) != 2:
-                raise SpecificationError(f"read answers with a pair [key, value]; it was {result!r}")
+                raise SpecificationError(f"{f} answers with a pair [key, value]; it was {result!r}")
             if not _same(result[0], key):
                 return None
             result = result[1]
-        return self._register.step(
-            state, Operation(operation.f, inner, result, operation.error, operation.pending, operation.process)
-        )
+        return self._entry.step(state, Operation(f, inner, result, operation.error, operation.pending))
 
 
 def _same(one: Any, other: Any) -> bool:
