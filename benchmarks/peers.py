@@ -2,9 +2,9 @@
 
     python benchmarks/peers.py [--rounds N] [--json FILE]
 
-A ratio is the median over rounds of neighbouring slices, in favour of the channel; targets are the floors of the
-project. Peers whose packages are absent are named and left out. Round trips are by p50, latency of the peer over the
-channel's.
+A ratio is the median over rounds of neighbouring slices, in favour of the channel, with its 95 % interval; targets are
+the floors of the project. Peers whose packages are absent are named and left out. Round trips are by p50 of a round,
+latency of the peer over the channel's.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from harness.bench.measure import Cell, LatencyCell, latency, throughput
+import numpy as np
+
+from harness.bench.measure import Cell, LatencyCell, latency, summarize, throughput
 from harness.bench.peers import PEERS, CloudtoidSpinning, peers
 from harness.bench.rows import Row, arguments, publish, row, show
 from harness.bench.transport import Transport
 from harness.systems.transport import ChannelTransport
 
 SLICE_S = 0.05
+ROUND_TRIPS = 1_500
+FEWEST_ROUNDS = 15
+"""Of round trips: two workers that spin lose a whole round to a neighbour, so a median needs many."""
 BATCH = 64
 POLLING = ("cloudtoid-interprocess, polling", "iceoryx2")
 
@@ -30,6 +35,7 @@ FLOORS: dict[tuple[str, int, int, int], dict[str, float]] = {
     ("processes", 1, 8, BATCH): {"cloudtoid-interprocess": 6},
     ("threads", 1, 8, 1): {"queue.SimpleQueue": 0.5},
     ("threads", 2, 8, 1): {},
+    ("threads", 1, 8, BATCH): {"queue.SimpleQueue": 1},
 }
 
 
@@ -45,34 +51,28 @@ def cell_rows(cell: Cell, floors: dict[str, float]) -> list[Row]:
         ours = figure is cell.figures[0]
         rate = figure.rate.median / 1e6
         against = "" if ours else f"slower than the channel [{figure.ratio.low:.2f}, {figure.ratio.high:.2f}]"
+        if figure.note:
+            against += f" ({figure.note})"
         ratio = None if ours else figure.ratio.median
         found.append(row(f"{where}: {figure.name}", rate, "M msg/s", against, ratio, floors.get(figure.name)))
     return found
 
 
-def batches_of_threads(rounds: int) -> list[Row]:
-    """The channel in batches beside queue.SimpleQueue, which has none."""
-    batched = throughput([ChannelTransport()], "threads", 1, 1, 8, batch=BATCH, rounds=rounds, slice_s=SLICE_S)
-    simple = [peer for peer in peers("threads", 1, 1, 8) if peer.name == "queue.SimpleQueue"]
-    single = throughput(simple, "threads", 1, 1, 8, rounds=rounds, slice_s=SLICE_S)
-    ours, theirs = batched.figures[0].rate, single.figures[0].rate
-    if ours is None or theirs is None:
-        return []
-    name = f"1x1 threads, 8 B, batches of {BATCH}: channel"
-    ratio = ours.median / theirs.median
-    return [row(name, ours.median / 1e6, "M msg/s", "as fast as queue.SimpleQueue, call by call", ratio, 1)]
-
-
 def latency_rows(cells: Sequence[LatencyCell], kind: str) -> list[Row]:
-    """p50 of each, and of the channel against the best peer of its kind: polling, or woken by the kernel."""
-    medians = {cell.name: cell.p50.median for cell in cells if cell.p50 is not None}
+    """p50 of each, and of the channel against the best peer of its kind: polling, or woken by the kernel.
+
+    A ratio is the median over the rounds of the peer's p50 over the channel's in the same round, with its interval.
+    """
+    seen = {cell.name: cell for cell in cells if cell.p50 is not None}
+    medians = {cell.name: cell.p50.median for cell in seen.values() if cell.p50 is not None}
     found = [row(f"{kind} p50: {name}", value / 1e3, "us") for name, value in medians.items()]
     for ours, polls, floor in (("channel, spinning", True, 1.0), ("channel, futex", False, 1 / 3)):
         rivals = {n: v for n, v in medians.items() if not n.startswith("channel") and (n in POLLING) == polls}
         if ours in medians and rivals:
             best = min(rivals, key=lambda name: rivals[name])
-            ratio = rivals[best] / medians[ours]
-            found.append(row(f"{kind} p50: {ours}", medians[ours] / 1e3, "us", f"quicker than {best}", ratio, floor))
+            ratio = summarize(np.asarray(seen[best].rounds) / np.asarray(seen[ours].rounds))
+            against = f"quicker than {best} [{ratio.low:.2f}, {ratio.high:.2f}]"
+            found.append(row(f"{kind} p50: {ours}", medians[ours] / 1e3, "us", against, ratio.median, floor))
     return found
 
 
@@ -86,13 +86,13 @@ def main() -> None:
         transports = [ChannelTransport(), ChannelTransport("channel, again"), *rivals]
         cell = throughput(transports, on, workers, workers, size, batch=batch, rounds=options.rounds, slice_s=SLICE_S)
         found += show(cell_rows(cell, floors))
-    found += show(batches_of_threads(options.rounds))
     makers: list[Callable[[], Transport]] = [
         partial(ChannelTransport, "channel, spinning", 1 << 30),
         partial(ChannelTransport, "channel, futex", 0),
     ]
     makers += [maker for maker in (*PEERS, CloudtoidSpinning) if maker().reach.processes]
-    cells = latency(makers, "round trip", "processes", rounds=max(options.rounds // 2, 3))
+    rounds = max(options.rounds, FEWEST_ROUNDS)
+    cells = latency(makers, "round trip", "processes", rounds=rounds, count=ROUND_TRIPS)
     found += show(latency_rows(cells, "round trip"))
     publish(found, options.json)
 

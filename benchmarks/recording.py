@@ -17,13 +17,13 @@ import numpy as np
 
 from channel import Channel, ChannelConfig, suggest_size
 from harness import _native
-from harness.bench.rows import Row, arguments, publish, row
+from harness.bench.rows import Row, arguments, publish, row, show
 from harness.history import OPERATION_RECORD
 from harness.operation import NO_TIMEOUT, Kind
 from harness.program import OPERATION
 
 PAIRS = 100_000
-BUDGET_NS = 80.0
+BUDGET_NS = 60.0
 PATIENCE_NS = 60_000_000_000
 SIZES = (8, 64, 1024)
 
@@ -64,8 +64,8 @@ def cost_rows(rounds: int) -> list[Row]:
                 cost.append(recorded_ns(attachment, script, policy) - bare[-1])
         value = statistics.median(cost)
         budget = BUDGET_NS / value if size == 8 else None
-        found.append(row(f"recording an operation, {size} B", value, "ns", f"within {BUDGET_NS:g} ns", budget,
-                         None if budget is None else 1.0))  # fmt: skip
+        against, least = ("", None) if budget is None else (f"of the floor, {BUDGET_NS:g} ns", 1.0)
+        found.append(row(f"recording an operation, {size} B", value, "ns", against, budget, least))
         found.append(row(f"bare operation, {size} B", statistics.median(bare), "ns"))
     found.append(row("one fenced stamp alone", _native.stamp_ns(1_000_000), "ns"))
     return found
@@ -73,7 +73,7 @@ def cost_rows(rounds: int) -> list[Row]:
 
 def main() -> None:
     chosen = arguments(__doc__)
-    publish(cost_rows(chosen.rounds), chosen.json)
+    publish(show(cost_rows(chosen.rounds)), chosen.json)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from harness.history import PENDING_RETURN, History
 from harness.operation import Kind, Status
 from harness.record import LatencySummary, Metrics
 
-__all__ = ["PERCENTS", "compute_metrics"]
+__all__ = ["PERCENTS", "compute_metrics", "has_beyond"]
 
 PERCENTS = (10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 99.999, 100.0)
 _SLICES = 60
@@ -77,6 +77,11 @@ def _by_kind(
 
 def _summary(latencies: npt.NDArray[np.int64]) -> LatencySummary:
     return LatencySummary(len(latencies), _percentiles(latencies))
+
+
+def has_beyond(percent: float, count: int) -> bool:
+    """Can a percentile be told from `count` values: does at least one of them lie beyond it? 99.99 % needs 10,000."""
+    return percent < 100 and count * (100 - percent) >= 100 * (1 - 1e-9)  # 100 - 99.9 is a little less than 0.1
 
 
 def _percentiles(values: npt.NDArray[np.int64]) -> tuple[tuple[float, float], ...]:

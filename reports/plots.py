@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.metrics import has_beyond
 from harness.record import Metrics, RunRecord
 from reports.figure import INK, MOST_MARKS, SERIES, STYLE, to_svg
 
@@ -186,7 +187,7 @@ def nines(percent: float) -> float:
 
 def _latency(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
     for kind, summary in metrics.latency.items():
-        points = [(nines(p), max(ns, 1.0) / 1e3) for p, ns in summary.percentiles if _seen(p, summary.count)]
+        points = [(nines(p), max(ns, 1.0) / 1e3) for p, ns in summary.percentiles if has_beyond(p, summary.count)]
         if not points:
             continue
         colour, marker = _colour(kind)
@@ -201,14 +202,9 @@ def _latency(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
         )
     axes.set_yscale("log")
     most = max((summary.count for summary in metrics.latency.values()), default=0)
-    percents = [p for p in (50, 90, 99, 99.9, 99.99, 99.999) if p <= 99 or _seen(p, most)]
+    percents = [p for p in (50, 90, 99, 99.9, 99.99, 99.999) if p <= 99 or has_beyond(p, most)]
     axes.set_xticks([nines(p) for p in percents], [f"{p:g} %" for p in percents])
     axes.set_ylabel("µs")
-
-
-def _seen(percent: float, count: int) -> bool:
-    """Is there at least one operation beyond this percentile?"""
-    return percent < 100 and count * (100 - percent) >= 100
 
 
 def _retries(axes: Axes, record: RunRecord, metrics: Metrics) -> None:

@@ -189,12 +189,18 @@ def _bench(records: Sequence[RunRecord]) -> Section:
 
 
 def _latency_table(record: RunRecord) -> Table:
-    rows, columns = [], ["kind", "transport"]
-    for latency in record.details.get("latencies", ()):
-        pairs = latency.get("percentiles") or []
-        columns = ["kind", "transport", *(f"p{percent:g}" for percent, _ in pairs)] if pairs else columns
-        values = [f"{value / 1e3:,.1f}" for _, value in pairs] or [f"skipped: {latency.get('skipped', '')}"]
-        rows.append([str(latency.get("kind", "")), str(latency.get("name", "")), *values])
+    """A percentile that a run had too few messages for has an empty cell."""
+    latencies = record.details.get("latencies", ())
+    percents = sorted({percent for latency in latencies for percent, _ in latency.get("percentiles", ())})
+    columns = ["kind", "transport", "messages", *(f"p{percent:g}" for percent in percents)]
+    rows = []
+    for latency in latencies:
+        told = {percent: f"{value / 1e3:,.1f}" for percent, value in latency.get("percentiles", ())}
+        name = str(latency.get("name", ""))
+        if not told:
+            name += f" (skipped: {latency.get('skipped', '')})"
+        values = [told.get(percent, "") for percent in percents]
+        rows.append([str(latency.get("kind", "")), name, _count(latency.get("count")), *values])
     return Table("Latency, µs", columns, rows, frozenset(columns[2:]))
 
 

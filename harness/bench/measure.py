@@ -13,6 +13,7 @@ from scipy import stats
 
 from harness.bench.crew import Crew, Slice, Stuck
 from harness.bench.transport import Transport, Unavailable
+from harness.metrics import has_beyond
 
 __all__ = ["PERCENTILES", "Cell", "Figure", "LatencyCell", "Summary", "latency", "summarize", "throughput"]
 
@@ -125,7 +126,8 @@ def throughput(
     """Messages per second of each transport; those that cannot be used here are skipped with a word.
 
     Args:
-        batch: messages per call. pin: workers to CPUs in turn. capacity: bytes of the channel, and of peers that ask.
+        batch: messages per call; a transport without batches takes them call by call, which its note says.
+        pin: workers to CPUs in turn. capacity: bytes of the channel, and of peers that ask.
         group: which curve the cell belongs to.
 
     A first slice warms up and tells how many messages fill `slice_s`; then rounds in alternating order.
@@ -150,12 +152,13 @@ def throughput(
                     one.slices.append(one.crew.throughput(one.count, batch))
                 except Stuck as error:
                     one.skipped = str(error)
-        figures = tuple(_figure(one, contestants[0]) for one in contestants)
+        figures = tuple(_figure(one, contestants[0], batch) for one in contestants)
     return Cell(group, on, senders, receivers, size, batch, pin, capacity, figures)
 
 
-def _figure(one: _Contestant, first: _Contestant) -> Figure:
-    note = one.transport.reach.note
+def _figure(one: _Contestant, first: _Contestant, batch: int) -> Figure:
+    reach = one.transport.reach
+    note = reach.note if batch == 1 or reach.batches else "; ".join(filter(None, ["call by call", reach.note]))
     if one.skipped or one.crew is None:
         return Figure(one.transport.name, skipped=one.skipped, note=note)
     rates = np.asarray([piece.rate for piece in one.slices])
@@ -174,7 +177,10 @@ class LatencyCell:
     """Latency of one transport: a round trip between two workers, or one way.
 
     Attributes:
-        percentiles: pairs (percent, ns), of all rounds together. p50: median over the rounds, with its interval.
+        percentiles: pairs (percent, ns), of all `count` messages together, to the nearest rank; only those that at
+            least one message lies beyond, and (100, maximum).
+        p50: median over the rounds, with its interval. rounds: the p50 of each round, ns; the same round of another
+            transport was measured beside it.
     """
 
     name: str
@@ -184,11 +190,13 @@ class LatencyCell:
     count: int = 0
     percentiles: tuple[tuple[float, float], ...] = ()
     p50: Summary | None = None
+    rounds: tuple[float, ...] = ()
     skipped: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
             **self.__dict__,
+            "rounds": list(self.rounds),
             "percentiles": [list(pair) for pair in self.percentiles],
             "p50": None if self.p50 is None else self.p50.to_json(),
         }
@@ -243,8 +251,9 @@ def latency(
             cells.append(LatencyCell(name, kind, on, size, skipped=skipped[i]))
             continue
         everything = np.concatenate(seen[i])
-        percentiles = tuple((p, float(np.percentile(everything, p))) for p in PERCENTILES)
-        percentiles += ((100.0, float(everything.max())),)
-        p50 = summarize([float(np.median(row)) for row in seen[i]])
-        cells.append(LatencyCell(name, kind, on, size, len(everything), percentiles, p50))
+        told = [p for p in PERCENTILES if has_beyond(p, len(everything))]
+        ranks = np.percentile(everything, [*told, 100.0], method="inverted_cdf")
+        percentiles = tuple(zip([*told, 100.0], map(float, ranks), strict=True))
+        medians = tuple(float(np.median(row)) for row in seen[i])
+        cells.append(LatencyCell(name, kind, on, size, len(everything), percentiles, summarize(medians), medians))
     return cells

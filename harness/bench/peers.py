@@ -143,7 +143,7 @@ class FasterFifo:
     """``faster_fifo.Queue`` with bytes in place of pickles."""
 
     name = "faster-fifo"
-    reach = Reach(threads=False, note="pickling replaced by bytes()")
+    reach = Reach(threads=False, batches=True, note="pickling replaced by bytes()")
     _queue: Any = None
 
     def open(self, capacity: int, size: int) -> None:
@@ -262,7 +262,7 @@ class CloudtoidInterprocess:
     """``cloudtoid-interprocess``: a lock-free queue in shared memory."""
 
     name = "cloudtoid-interprocess"
-    reach = Reach(note="its send has no wait: tried again until it fits")
+    reach = Reach(batches=True, note="its send has no wait: tried again until it fits")
     _queue_name, _capacity = "", 0
     _keeper: Any = None
 

@@ -24,7 +24,6 @@ NativeCost = Callable[[int], float]
 _BATCH = 64
 _NEAR_FULL = 512
 _SPIN = 1 << 30
-_WITH_BATCHES = ("faster-fifo", "cloudtoid-interprocess")
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Effort:
     """How long a run takes.
 
     Attributes:
-        rounds, slice_s: of a throughput cell. round_trips: of a latency slice.
+        rounds, slice_s: of a throughput cell. round_trips: of a latency slice; three of them reach p99.99.
         workers: (senders, receivers) of the curve by workers. sizes: bytes, of the curve by size.
     """
 
@@ -42,8 +41,12 @@ class Effort:
     workers: tuple[tuple[int, int], ...]
     sizes: tuple[int, ...]
 
+    @property
+    def latency_rounds(self) -> int:
+        return max(self.rounds // 2, 3)
 
-QUICK = Effort(6, 0.03, 1_000, ((1, 1), (2, 2), (8, 8)), (8, 1024, 16384))
+
+QUICK = Effort(6, 0.03, 3_400, ((1, 1), (2, 2), (8, 8)), (8, 1024, 16384))
 FULL = Effort(
     11,
     0.06,
@@ -111,6 +114,9 @@ def run_bench(
     def ours() -> list[Transport]:
         return [channel("channel", None)]
 
+    def otherwise_waiting() -> list[Transport]:
+        return [channel("channel, spinning", _SPIN), channel("channel, futex", 0)]
+
     def both_faces() -> list[Transport]:
         return [*ours(), natively()]
 
@@ -122,7 +128,8 @@ def run_bench(
         measure("batch", where, both_faces(), batch=_BATCH)
         measure("batch", where, both_faces(), 2, 2, batch=_BATCH)
         measure("unpinned", where, ours(), 2, 2, pin=False)
-        measure("near full", where, ours(), capacity=_NEAR_FULL)
+        measure("near full", where, [*ours(), *otherwise_waiting()], capacity=_NEAR_FULL)
+        measure("near empty", where, [*ours(), *otherwise_waiting()], 1, 2)
         if with_peers:
             for workers, size in ((1, 8), (2, 8), (1, 1024)):
                 # the channel against itself: what a ratio of 1 looks like here and now
@@ -142,11 +149,11 @@ def run_bench(
                     kind,
                     where,
                     count=effort.round_trips,
-                    rounds=max(effort.rounds // 2, 3),
+                    rounds=effort.latency_rounds,
                     progress=lambda what, kind=kind: progress(f"{kind}: {what}"),  # type: ignore[misc]
                 )
     if with_peers and "processes" in on:
-        rivals = [peer for peer in peers("processes", 1, 1, 8) if peer.name in _WITH_BATCHES]
+        rivals = [peer for peer in peers("processes", 1, 1, 8) if peer.reach.batches]
         both = [*ours(), channel("channel, again", None)]
         measure("peers", "processes", [*both, *rivals], batch=_BATCH)
     costs = tuple((size, min(native(size) for _ in range(5))) for size in effort.sizes)

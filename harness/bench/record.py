@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.bench.measure import Cell
+from harness.bench.measure import PERCENTILES, Cell
 from harness.bench.plan import BenchRun
 from harness.record import RunRecord
 from harness.verdict import Outcome, Verdict
@@ -54,13 +54,15 @@ def lines(run: BenchRun) -> Iterator[str]:
             yield heading
         yield from _cell_lines(cell)
     if run.latencies:
-        yield "latency, us: p50 p90 p99 p99.9 p99.99"
+        yield f"{'latency, us':47}" + " ".join(f"{f'p{percent:g}':>10}" for percent in PERCENTILES)
     for latency in run.latencies:
         head = f"  {latency.kind:10} {latency.name:34}"
         if latency.skipped:
             yield f"{head} skipped: {latency.skipped}"
         else:
-            yield head + " ".join(f"{value / 1e3:10,.1f}" for _, value in latency.percentiles[:-1])
+            told = dict(latency.percentiles)
+            values = [f"{told[p] / 1e3:,.1f}" if p in told else "-" for p in PERCENTILES]
+            yield head + " ".join(f"{value:>10}" for value in values)
     yield "native write and read, ns: " + ", ".join(f"{size} B {cost:.1f}" for size, cost in run.native)
 
 

@@ -19,7 +19,8 @@ class Reach:
 
     Attributes:
         threads, processes: between which workers it carries. senders, receivers: how many it allows at once.
-        largest: bytes of the largest message. note: what else a reader of the table must know.
+        largest: bytes of the largest message. batches: can one call send many?
+        note: what else a reader of the table must know.
     """
 
     threads: bool = True
@@ -27,6 +28,7 @@ class Reach:
     senders: int = 64
     receivers: int = 64
     largest: int = 1 << 30
+    batches: bool = False
     note: str = ""
 
 

@@ -97,10 +97,8 @@ def _send(command: Command, ends: list[End]) -> bytes:
         ends[0].send_all(command.count, command.size, command.batch)
         return b""
     message = bytes(command.size)
-    if command.batch > 1:
-        send_many = ends[0].send_many
-        if send_many is None:
-            raise ValueError("this transport has no batches to send")
+    send_many = ends[0].send_many
+    if command.batch > 1 and send_many is not None:
         messages = [message] * command.batch
         for _ in repeat(None, command.count // command.batch):
             send_many(messages)

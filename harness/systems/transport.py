@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class ChannelTransport:
 
     name: str = "channel"
     spins: int = ChannelConfig().spins
-    reach: Reach = field(default_factory=Reach)
+    reach: Reach = field(default_factory=partial(Reach, batches=True))
     _channel: Channel | None = None
 
     def open(self, capacity: int, size: int) -> None:

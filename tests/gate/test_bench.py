@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from harness.bench.crew import Crew, Stuck
-from harness.bench.measure import latency, summarize, throughput
-from harness.bench.peers import PEERS, FasterFifo, peers
-from harness.bench.plan import BenchRun
+from harness.bench.measure import PERCENTILES, latency, summarize, throughput
+from harness.bench.peers import PEERS, FasterFifo, ThreadSimpleQueue, peers
+from harness.bench.plan import FULL, QUICK, BenchRun
 from harness.bench.record import bench_record, lines
 from harness.bench.rows import row
 from harness.bench.transport import End, Reach, Transport, Unavailable, no_call
+from harness.metrics import has_beyond
 from harness.record import RunRecord
 from harness.systems.transport import ChannelTransport, native_pair_ns
 from harness.verdict import Outcome
@@ -182,3 +183,28 @@ def test_a_row_meets_its_target_or_misses_it() -> None:
     assert row("a", 1.0, "M/s", "b", 3.0, 3.0)["met"] is True
     assert row("a", 1.0, "M/s", "b", 2.99, 3.0)["met"] is False
     assert row("a", 1.0, "M/s")["met"] is None
+
+
+def test_a_percentile_needs_a_message_beyond_it() -> None:
+    assert has_beyond(99.99, 10_000)
+    assert not has_beyond(99.99, 9_999)
+    assert has_beyond(99.9, 1_000)
+    assert not has_beyond(100, 10**9)
+    (cell,) = latency([ChannelTransport], "round trip", "threads", rounds=2, count=60)
+    assert [percent for percent, _ in cell.percentiles] == [50, 90, 99, 100]
+    (line,) = [text for text in lines(BenchRun((), (cell,), ())) if "channel" in text]
+    assert line.split()[-2:] == ["-", "-"]
+
+
+def test_a_transport_without_batches_goes_call_by_call_and_its_note_says_so() -> None:
+    transports = [ChannelTransport(), ThreadSimpleQueue()]
+    cell = throughput(transports, "threads", 1, 1, 8, batch=8, rounds=2, slice_s=0.001)
+    assert cell["queue.SimpleQueue"].note == "call by call; passes a reference; unbounded"
+    assert cell["channel"].note == ""
+    assert cell["queue.SimpleQueue"].ratio is not None
+    assert len(cell.figures) == 2
+
+
+def test_a_quick_run_has_enough_messages_for_its_last_percentile() -> None:
+    for effort in (QUICK, FULL):
+        assert has_beyond(PERCENTILES[-1], effort.latency_rounds * effort.round_trips)
