@@ -6,14 +6,15 @@ earlier runs lie, and no verdict rests on it; the gate (docs/gate.md) is what de
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.gate.history import append, load
+from harness.gate.history import append, load, machine
 from harness.record import RunRecord
 
 __all__ = ["remember", "with_changes"]
@@ -31,23 +32,27 @@ def remember(records: Sequence[RunRecord], history: Path) -> None:
         append(history, {"started": records[0].started, "environment": environment, "throughput": figures})
 
 
-def with_changes(records: Sequence[RunRecord], history: Path) -> list[RunRecord]:
+def with_changes(
+    records: Sequence[RunRecord], history: Path, tell: Callable[[str], None] = lambda _: None
+) -> list[RunRecord]:
     """The records, each with its ``details["change"]`` where at least three earlier runs measured the same cell.
 
     ``change``: this run's operations per second over the median of up to 20 earlier runs on the same CPU with the same
     parameters, minus 1; ``low``, ``high``: the 95 % range of the same against each of them; ``runs``: how many.
 
+    `tell` hears of lines of the history that are left out.
+
     Raises:
-        ValueError: a line of the history is no JSON object; which.
+        ValueError: the file is no history.
     """
-    runs = load(history) if history.exists() else []
+    runs = load(history, tell)
     return [_with_change(record, runs) for record in records]
 
 
 def _with_change(record: RunRecord, runs: Sequence[Mapping[str, Any]]) -> RunRecord:
-    machine = [record.environment.get(name) for name in ("cpu", "cores")]
-    same = [run for run in runs if [run.get("environment", {}).get(name) for name in ("cpu", "cores")] == machine]
-    earlier = [rate for run in same if (rate := run.get("throughput", {}).get(_cell(record)))][-_MOST_RUNS:]
+    here = machine(record.to_json())
+    same = [run for run in runs if here is not None and machine(run) == here]
+    earlier = [rate for run in same if (rate := _earlier_rate(run, _cell(record)))][-_MOST_RUNS:]
     now = _rate(record)
     if not now or len(earlier) < _LEAST_RUNS:
         return record
@@ -56,6 +61,13 @@ def _with_change(record: RunRecord, runs: Sequence[Mapping[str, Any]]) -> RunRec
     change = now / float(np.median(earlier)) - 1
     found = {"change": change, "low": float(low), "high": float(high), "runs": len(earlier)}
     return replace(record, details={**record.details, "change": found})
+
+
+def _earlier_rate(run: Mapping[str, Any], cell: str) -> float:
+    """0 where the run did not measure it, or what it says is no rate."""
+    rates = run.get("throughput")
+    rate = rates.get(cell) if isinstance(rates, Mapping) else None
+    return float(rate) if isinstance(rate, int | float) and math.isfinite(rate) and rate > 0 else 0.0
 
 
 def _rate(record: RunRecord) -> float:

@@ -6,7 +6,6 @@ import json
 import math
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,6 +20,7 @@ import click
 
 from harness.checks.judgement import BUDGET_S, FIFO, Judgement, judge
 from harness.checks.specifications import SPECIFICATIONS, SpecificationError, find
+from harness.commands.outputs import open_outputs
 from harness.exchange.memory import available
 from harness.history import HistoryError
 from harness.record import RunRecord
@@ -123,25 +123,13 @@ def command(
         if number is not None and not math.isfinite(number):
             raise click.UsageError(f"{name} {number}; expected a finite number")
     limit = int(memory * 1e9) if memory is not None else available()
-    _open_outputs(json_file, report)
+    open_outputs(json_file, report=report)
     share = limit // min(jobs, len(files))
     tasks = [_Task(file, specification, budget, drained, share, stream, report is not None) for file in files]
     judged = _judge_all(tasks, jobs)
     if report is not None:
         _write_report([record for _, record in judged if record is not None], report)
     return _tell([judgement for judgement, _ in judged], json_file)
-
-
-def _open_outputs(json_file: Path | None, report: Path | None) -> None:
-    """Find out before the work whether its results can be written."""
-    try:
-        if json_file is not None and str(json_file) != "-":
-            json_file.open("a", encoding="utf-8").close()
-        if report is not None:
-            report.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=report).close()
-    except OSError as error:
-        raise click.UsageError(f"cannot write the results: {error.filename}: {error.strerror}") from error
 
 
 def _judge_all(tasks: list[_Task], jobs: int) -> list[_Judged]:

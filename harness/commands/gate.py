@@ -60,10 +60,14 @@ def command(**options: Any) -> int:
     """Judge the core of the checkout around the current folder: exact counters, path cost, contention.
 
     Exit codes: 0 pass (timing that is inconclusive warns), 1 a path does not work or the self-test fails, 3
-    regression, 4 inconclusive with --strict, 5 it cannot run. docs/gate.md tells the rule.
+    regression, 4 inconclusive with --strict, or a self-test on too noisy a machine, 5 it cannot run. docs/gate.md
+    tells the rule.
     """
+    from harness.bench.crew import tidy_on_termination
     from harness.gate.source import BrokenPath, GateError, checkout
 
+    _refuse_contradictions(options)
+    tidy_on_termination()
     try:
         root = checkout(Path.cwd())
         if options["accept_counters"]:
@@ -81,6 +85,27 @@ def command(**options: Any) -> int:
         return EXIT_ENVIRONMENT
 
 
+_JOBS = ("self_test", "counters_only", "accept_counters")
+_GATE_ALONE = ("reference", "strict", "history", "report")
+
+
+def _refuse_contradictions(options: dict[str, Any]) -> None:
+    def flag(name: str) -> str:
+        return "--" + name.removesuffix("_file").replace("_", "-")
+
+    given = [name for name, value in options.items() if value not in (None, False)]
+    jobs = [name for name in given if name in _JOBS]
+    if len(jobs) > 1:
+        raise click.UsageError(f"give one of {' and '.join(map(flag, jobs))}: each is a job of its own")
+    if "short" in given and jobs != ["self_test"]:
+        raise click.UsageError("--short is the short form of --self-test; give both")
+    meaningless = [name for name in given if name in _GATE_ALONE or name == "json_file"] if jobs else []
+    if jobs == ["self_test"]:
+        meaningless = [name for name in meaningless if name != "json_file"]
+    if meaningless:
+        raise click.UsageError(f"{flag(meaningless[0])} means nothing with {flag(jobs[0])}")
+
+
 def _accept(root: Path) -> int:
     from harness.gate.counters import AGREED, accept, count
     from harness.gate.source import Builder, tree_of
@@ -91,6 +116,7 @@ def _accept(root: Path) -> int:
 
 
 def _counters(root: Path) -> int:
+    from harness.gate.announce import counter_commands
     from harness.gate.counters import agreed, compare, count
     from harness.gate.source import Builder, tree_of
 
@@ -98,6 +124,9 @@ def _counters(root: Path) -> int:
     differences = compare(agreed(root), counters)
     for difference in differences:
         click.echo(str(difference))
+    if os.environ.get("GITHUB_ACTIONS"):
+        for line in counter_commands(differences):
+            click.echo(line)
     verdict = "FAIL" if differences else "PASS"
     total = sum(len(counts) for counts in counters.values())
     click.echo(f"{verdict}: {total} exact counters, {len(differences)} differences", err=True)
@@ -105,16 +134,19 @@ def _counters(root: Path) -> int:
 
 
 def _self_test(root: Path, options: dict[str, Any]) -> int:
+    from harness.commands.outputs import open_outputs
     from harness.gate.self_test import FULL, SHORT, run_self_test
 
+    open_outputs(options["json_file"])
     result = run_self_test(root, SHORT if options["short"] else FULL, _say)
-    _show_self_test(result)
+    _show_self_test(result, to_stderr=str(options["json_file"]) == "-")
     if options["json_file"] is not None:
         _write(options["json_file"], result.to_json())
     return result.outcome.exit_code
 
 
 def _gate(root: Path, options: dict[str, Any]) -> int:
+    from harness.commands.outputs import open_outputs
     from harness.environment import environment
     from harness.gate.announce import summary, workflow_commands, write_step_summary
     from harness.gate.history import append, trend
@@ -124,6 +156,7 @@ def _gate(root: Path, options: dict[str, Any]) -> int:
     started, began, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
     history = options["history"] or root / HISTORY
     earlier = _earlier(history)
+    open_outputs(options["json_file"], _made_for(history), report=options["report"])
     run = run_gate(root, options["reference"], _say)
     code = run.exit_code(options["strict"])
     headline = _headline(run, code)
@@ -168,9 +201,18 @@ def _earlier(history: Path) -> list[dict[str, Any]]:
     from harness.gate.source import GateError
 
     try:
-        return load(history) if history.exists() else []
+        return load(history, lambda what: click.echo(what, err=True))
     except ValueError as error:
         raise GateError(f"{error}; move it away, or name another with --history") from error
+
+
+def _made_for(history: Path) -> Path:
+    """The history, in a folder that is there."""
+    try:
+        history.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.UsageError(f"cannot write the history {history}: {error.strerror}") from error
+    return history
 
 
 def _headline(run: GateRun, code: int) -> str:
@@ -202,10 +244,11 @@ def _show(run: GateRun, to_stderr: bool) -> None:
         click.echo(note, err=to_stderr)
 
 
-def _show_self_test(result: SelfTest) -> None:
+def _show_self_test(result: SelfTest, to_stderr: bool) -> None:
     for effect in result.effects:
-        click.echo(str(effect))
-    click.echo(f"{result.outcome.value.upper()}: {result.reason}")
+        click.echo(str(effect), err=to_stderr)
+    click.echo(f"decisions are drawn from {result.rounds} rounds of each path and delay; they overlap", err=to_stderr)
+    click.echo(f"{result.outcome.value.upper()}: {result.reason}", err=to_stderr)
 
 
 def _say(what: str) -> None:

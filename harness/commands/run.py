@@ -288,7 +288,7 @@ def _beside_earlier(records: list[RunRecord], history: Path) -> list[RunRecord]:
     from harness.earlier import remember, with_changes
 
     try:
-        changed = with_changes(records, history)
+        changed = with_changes(records, history, lambda what: click.echo(what, err=True))
     except ValueError as error:
         click.echo(f"no change is shown, and this run is not remembered: {error}", err=True)
         return records

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.gate.counters import AGREED, Difference
 from harness.gate.run import GateRun
 from harness.gate.statistics import Answer
 
-__all__ = ["summary", "table", "workflow_commands", "write_step_summary"]
+__all__ = ["counter_commands", "summary", "table", "workflow_commands", "write_step_summary"]
 
 _CORE = "channel/core/channel.hpp"
-_COUNTERS = "harness/gate/counters.json"
 
 
 def table(run: GateRun) -> list[tuple[str, str, str, str]]:
@@ -22,16 +22,20 @@ def table(run: GateRun) -> list[tuple[str, str, str, str]]:
 
 def workflow_commands(run: GateRun) -> list[str]:
     """Workflow commands: errors for regressions, warnings for what warns or is inconclusive."""
-    lines = [
-        f"::error file={_COUNTERS},title=exact counter changed::{_escaped(str(difference))}"
-        for difference in run.differences
-    ]
+    lines = counter_commands(run.differences)
     for judgement in run.judgements:
         if judgement.answer is not Answer.PASS:
             level = "error" if judgement.answer is Answer.REGRESSED else "warning"
             text = _escaped(f"{judgement.metric} {judgement.estimate}: {judgement.reason}")
             lines.append(f"::{level} file={_CORE},title=performance {judgement.answer.value}::{text}")
     return lines
+
+
+def counter_commands(differences: Sequence[Difference]) -> list[str]:
+    """An error per exact counter that changed."""
+    return [
+        f"::error file={AGREED},title=exact counter changed::{_escaped(str(difference))}" for difference in differences
+    ]
 
 
 def _escaped(text: str) -> str:
@@ -49,6 +53,7 @@ def summary(run: GateRun, headline: str) -> str:
         "| --- | --- | --- | --- |",
     ]
     lines += [f"| {' | '.join(row)} |" for row in table(run)]
+    lines += ["", *run.notes]
     lines += ["", f"Exact counters: {len(run.differences)} differences."]
     lines += [f"- {difference}" for difference in run.differences]
     return "\n".join(lines) + "\n"

@@ -7,12 +7,12 @@ that the change is seen and argued.
 
 from __future__ import annotations
 
-import ctypes
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.gate.source import Builder, GateError, Tree
+from harness.gate.rehearsal import PATIENCE_S, counters_text
+from harness.gate.source import BrokenPath, Builder, GateError, Tree
 
 __all__ = ["AGREED", "Counters", "Difference", "accept", "agreed", "compare", "count"]
 
@@ -35,11 +35,19 @@ class Difference:
         return f"{self.schedule}: {self.counter}: agreed {self.agreed or 0}, counted {self.counted or 0}"
 
 
-def count(builder: Builder, tree: Tree) -> Counters:
-    """What each schedule costs in `tree`: by schedule, by counter (those that are 0 are absent)."""
-    library = ctypes.CDLL(str(builder.build(tree, "counters.cpp")))
-    library.bench_counters.restype = ctypes.c_char_p
-    counters: Counters = json.loads(library.bench_counters())
+_WRONG = "unexpected status"
+
+
+def count(builder: Builder, tree: Tree, patience_s: float = PATIENCE_S) -> Counters:
+    """What each schedule costs in `tree`: by schedule, by counter (those that are 0 are absent).
+
+    Raises:
+        GateError: it does not build. BrokenPath: an operation did not do what it is for.
+    """
+    counters: Counters = json.loads(counters_text(builder.build(tree, "counters.cpp"), patience_s))
+    wrong = [name for name, counts in counters.items() if _WRONG in counts]
+    if wrong:
+        raise BrokenPath(f"{wrong[0]}: the call answered with status {counters[wrong[0]][_WRONG]}, which is wrong")
     return counters
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from harness.gate.counters import Counters, Difference, agreed, compare, count
 from harness.gate.driver import Driver, Memory
 from harness.gate.measure import Contention, Measure, PathCost, Progress, Rows
-from harness.gate.source import Builder, Tree, tree_of
+from harness.gate.rehearsal import rehearse
+from harness.gate.source import BrokenPath, Builder, GateError, Tree, tree_of
 from harness.gate.statistics import CONTENDED, PATH_COST, Answer, Array, Judgement, Rule, judge
 
 __all__ = ["GateRun", "run_gate"]
@@ -76,7 +77,10 @@ class GateRun:
             "yardstick": dict(self.floors),
             "judgements": [judgement.to_json() for judgement in self.judgements],
             "pairs": {
-                metric: {"log_ratios": rows.pairs.tolist(), "noise": rows.noise.tolist()}
+                metric: {
+                    "log_ratios": _beyond(rows, self.floors.get(metric, 1.0)).tolist(),
+                    "noise": rows.noise.tolist(),
+                }
                 for metric, rows in self.rows.items()
             },
             "counters": self.counters,
@@ -91,16 +95,22 @@ def run_gate(
     """Judge the core of the checkout `root` against a revision or folder, or (None) against the yardstick.
 
     Raises:
-        GateError: something does not build; BrokenPath: something that was built does not work.
+        GateError: something does not build, or the reference does not work. BrokenPath: the candidate does not.
     """
     builder = builder or Builder(root)
     candidate = tree_of(root, str(root))
+    against = None if reference is None else tree_of(root, reference)  # first: it may be unknown
     progress("exact counters")
     counters = count(builder, candidate)
     differences = compare(agreed(root), counters)
     progress("building")
-    other, name, floors = _reference(root, reference, builder, candidate)
+    other, name, floors = _reference(root, against, builder, candidate)
     library = builder.build(candidate)
+    rehearse(library)
+    try:
+        rehearse(other)
+    except BrokenPath as error:
+        raise GateError(f"{name} cannot be a reference: {error}") from error
     with Memory() as memory:
         builds = Driver(other, memory), Driver(library, memory), Driver(library, memory)
         judgements, rows = _judge(PathCost(*builds), PATH_COST, floors, progress)
@@ -125,14 +135,19 @@ def run_gate(
 
 
 def _reference(
-    root: Path, reference: str | None, builder: Builder, candidate: Tree
+    root: Path, reference: Tree | None, builder: Builder, candidate: Tree
 ) -> tuple[Path, str, dict[str, float]]:
     """The reference's build, its name, and by how much the candidate must be faster (empty: not at all)."""
     if reference is None:
         floors: dict[str, float] = json.loads((root / YARDSTICK).read_text(encoding="utf-8"))
         return builder.build(candidate, defines=["BENCH_MUTEX_RING"]), "a robust-mutex ring", floors
-    tree = tree_of(root, reference)
-    return builder.build(tree), tree.name, {}
+    return builder.build(reference), reference.name, {}
+
+
+def _beyond(seen: Rows, floor: float) -> Array:
+    """Log ratios; against a yardstick, to what is demanded of the candidate (`floor`; else 1)."""
+    ratios: Array = seen.pairs - math.log(floor)
+    return ratios
 
 
 def _judge(
@@ -140,19 +155,14 @@ def _judge(
 ) -> tuple[list[Judgement], dict[str, Rows]]:
     rows = measure.measure(rule.pairs, measure.metrics, progress)
 
-    def change(metric: str, seen: Rows) -> Array:
-        """Log ratios; against a yardstick, to what is demanded of the candidate."""
-        ratios: Array = seen.pairs - math.log(floors.get(metric, 1.0))
-        return ratios
-
     def confirm(suspects: Sequence[str]) -> dict[str, Array]:
         fresh = measure.measure(rule.pairs, suspects, lambda what: progress(f"{what}, again"))
         for metric, seen in fresh.items():
             rows[metric] = Rows.joined(rows[metric], seen)
-        return {metric: change(metric, seen) for metric, seen in fresh.items()}
+        return {metric: _beyond(seen, floors.get(metric, 1.0)) for metric, seen in fresh.items()}
 
     judgements = judge(
-        {metric: change(metric, seen) for metric, seen in rows.items()},
+        {metric: _beyond(seen, floors.get(metric, 1.0)) for metric, seen in rows.items()},
         {metric: seen.noise for metric, seen in rows.items()},
         rule,
         confirm,

@@ -1,8 +1,8 @@
 """Can the gate see? Known delays are planted in a copy of the core, and the gate's own rule decides about them.
 
 What it measures on this machine: how often identical builds raise an alarm, and how often a delay of 3, 5, 10 and 20 %
-of one path is found. Pairs are recorded once per delay; each decision draws its pairs, and the fresh ones that confirm
-it, from the record.
+of one path is found. Rounds are recorded once per delay; each decision draws its own, and the fresh ones that confirm
+it, from the record. The decisions of one record overlap: their rates tell of the machine at that time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.gate.source import Builder, tree_of
 from harness.gate.statistics import PATH_COST, Answer, Array, Judgement, judge
 from harness.verdict import Outcome
 
-__all__ = ["FULL", "SHORT", "Effect", "Extent", "SelfTest", "decisions", "run_self_test"]
+__all__ = ["FULL", "SHORT", "Effect", "Extent", "SelfTest", "decisions", "effect_of", "run_self_test"]
 
 Progress = Callable[[str], None]
 
@@ -41,7 +41,7 @@ class Extent:
     delayed: int
 
 
-FULL = Extent(delays=(0.03, 0.05, 0.10, 0.20), rounds=60, slice_ns=10_000_000, identical=300, delayed=60)
+FULL = Extent(delays=(0.03, 0.05, 0.10, 0.20), rounds=100, slice_ns=10_000_000, identical=300, delayed=60)
 SHORT = Extent(delays=(0.20,), rounds=44, slice_ns=4_000_000, identical=60, delayed=24)
 
 REQUIRED = {0.10: 0.90, 0.20: 1.0}
@@ -53,28 +53,32 @@ class Effect:
     """What the gate made of one delay (0: identical builds).
 
     Attributes:
-        delay: planted; seen: median of what was recorded, over the paths. Fractions of the cost.
-        decisions: how many; found: of them with a regression; inconclusive: with a path too noisy to be judged.
+        delay: planted; seen: what was recorded of it, least and most over the paths. Fractions of the cost.
+        decisions: how many; found: those in which the delayed path regressed; inconclusive: in which it (of identical
+            builds: any path) was too noisy to be judged; alarms: in which a path without delay regressed.
     """
 
     delay: float
-    seen: float
+    seen: tuple[float, float]
     decisions: int
     found: int
     inconclusive: int
+    alarms: int
 
     def __str__(self) -> str:
         what = f"{self.delay:.0%} delay" if self.delay else "identical builds"
-        rate = self.found / self.decisions
-        text = f"{what} (recorded {self.seen:+.1%}): {self.found} of {self.decisions} decisions regressed, {rate:.1%}"
-        return f"{text}; {self.inconclusive} inconclusive" if self.inconclusive else text
+        text = f"{what} (recorded {self.seen[0]:+.1%} to {self.seen[1]:+.1%}): of {self.decisions} decisions "
+        if self.delay:
+            text += f"{self.found} found it, {self.found / self.decisions:.1%}; "
+        return f"{text}{self.alarms} false alarms, {self.inconclusive} inconclusive"
 
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Effects of all delays, and what they say about the gate."""
+    """Effects of all delays, and what they say about the gate. rounds: recorded per path and delay."""
 
     effects: tuple[Effect, ...]
+    rounds: int
 
     @property
     def outcome(self) -> Outcome:
@@ -86,8 +90,8 @@ class SelfTest:
 
     def _judged(self) -> tuple[Outcome, str]:
         for effect in self.effects:
-            if effect.delay == 0 and effect.found:
-                return Outcome.FAIL, f"{effect.found} false alarms in {effect.decisions} decisions"
+            if effect.alarms:
+                return Outcome.FAIL, f"{effect.alarms} false alarms in {effect.decisions} decisions"
         for effect in self.effects:
             required = REQUIRED.get(effect.delay, 0.0)
             if effect.found < required * effect.decisions:
@@ -103,6 +107,7 @@ class SelfTest:
         return {
             "outcome": self.outcome.value,
             "reason": self.reason,
+            "rounds": self.rounds,
             "effects": [dict(effect.__dict__) for effect in self.effects],
         }
 
@@ -123,36 +128,43 @@ def run_self_test(root: Path, extent: Extent, progress: Progress = lambda _: Non
     effects = []
     for delay, record in records.items():
         progress(f"deciding about {delay:.0%}")
-        if delay == 0:
-            families = [identical] * extent.identical
-        else:
-            paths = [PATHS[number % len(PATHS)] for number in range(extent.delayed)]
-            families = [{**identical, path: record[path]} for path in paths]
-        judged = [decisions(family, random) for family in families]
-        seen = float(np.median([np.expm1(np.median(-rows.pairs)) for rows in record.values()]))
-        effects.append(
-            Effect(
-                delay,
-                seen,
-                len(judged),
-                sum(any(j.answer is Answer.REGRESSED for j in family) for family in judged),
-                sum(
-                    any(j.answer is Answer.INCONCLUSIVE for j in family)
-                    and not any(j.answer is Answer.REGRESSED for j in family)
-                    for family in judged
-                ),
-            )
-        )
-    return SelfTest(tuple(effects))
+        paths = [PATHS[n % len(PATHS)] for n in range(extent.delayed)] if delay else [""] * extent.identical
+        families = [{**identical, path: record[path]} if path else identical for path in paths]
+        judged = [(path, decisions(family, random)) for path, family in zip(paths, families, strict=True)]
+        effects.append(effect_of(delay, record, judged))
+    return SelfTest(tuple(effects), extent.rounds)
+
+
+def effect_of(delay: float, record: Mapping[str, Rows], judged: Sequence[tuple[str, Sequence[Judgement]]]) -> Effect:
+    """What decisions came to; each with the path that was delayed, or an empty name."""
+    seen = [float(np.expm1(np.median(-rows.pairs))) for rows in record.values()]
+    answers = [(path, {j.metric: j.answer for j in family}) for path, family in judged]
+    return Effect(
+        delay,
+        (min(seen), max(seen)),
+        decisions=len(answers),
+        found=sum(told.get(path) is Answer.REGRESSED for path, told in answers),
+        inconclusive=sum(
+            Answer.INCONCLUSIVE in ([told[path]] if path else list(told.values())) for path, told in answers
+        ),
+        alarms=sum(
+            any(answer is Answer.REGRESSED for metric, answer in told.items() if metric != path)
+            for path, told in answers
+        ),
+    )
 
 
 def decisions(family: Mapping[str, Rows], random: np.random.Generator) -> list[Judgement]:
-    """One decision of the path-cost rule, from recorded rounds drawn without replacement."""
+    """One decision of the path-cost rule, from recorded rounds drawn without replacement.
+
+    What is drawn is two rounds that were measured one after the other, in the two orders of ABBA.
+    """
     first: dict[str, Array] = {}
     noise: dict[str, Array] = {}
     fresh: dict[str, Array] = {}
     for path, rows in family.items():
-        drawn = random.permutation(len(rows.pairs))[: 2 * PATH_COST.pairs]
+        blocks = random.permutation(len(rows.pairs) // 2)[: PATH_COST.pairs]
+        drawn = np.column_stack([2 * blocks, 2 * blocks + 1]).ravel()
         first[path] = rows.pairs[drawn[: PATH_COST.pairs]]
         noise[path] = rows.noise[drawn[: PATH_COST.pairs]]
         fresh[path] = rows.pairs[drawn[PATH_COST.pairs :]]

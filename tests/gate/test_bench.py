@@ -48,7 +48,8 @@ def test_every_peer_carries_or_says_why_not(peer: Any) -> None:
     cell = throughput([transport], on, 1, 1, 64, rounds=2, slice_s=0.001, capacity=CAPACITY)
     figure = cell.figures[0]
     if figure.skipped:
-        assert "not installed" in figure.skipped or "refuses" in figure.skipped
+        # what a package of somebody else's does, up to getting stuck, is told and fails nothing
+        assert not peer.name.startswith(("multiprocessing.", "queue.")), figure.skipped
     else:
         assert figure.rate is not None
         assert figure.rate.median > 0

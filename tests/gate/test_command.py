@@ -66,9 +66,10 @@ def test_a_history_that_is_none_is_refused_before_anything_is_measured(
 ) -> None:
     monkeypatch.chdir(ROOT)
     history = tmp_path / "history.jsonl"
-    history.write_text("{}\n[]\n")
+    history.write_text("# Read me\n")
     assert gate("--history", str(history)) == 5
-    assert f"{history}:2: not a JSON object but list; move it away" in capsys.readouterr().err
+    assert f"{history}:1: not a JSON object" in capsys.readouterr().err
+    assert history.read_text() == "# Read me\n"
 
 
 def test_the_run_record_tells_what_was_decided(tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_a_core_that_does_not_work_is_a_violation(
     monkeypatch.chdir(checkout_copy)
     break_reads(checkout_copy)
     assert gate("--reference", str(ROOT)) == 1
-    assert "does not work" in capsys.readouterr().err
+    assert "read of 8 bytes: the call answered with status 1, which is wrong" in capsys.readouterr().err
 
 
 def test_a_changed_counter_alone_is_found_without_timing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,59 @@ def test_a_trend_is_of_the_same_reference_on_the_same_machine() -> None:
 
 
 @pytest.mark.parametrize(("text", "message"), [("{", "not a JSON object"), ("[1]", "but list")])
-def test_a_line_that_is_no_object_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_a_line_that_is_no_object_is_named_and_left_out(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text('{"started": "x"}\n' + text + "\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=f"jsonl:2.*{message}"):
+    heard: list[str] = []
+    assert load(path, heard.append) == [{"started": "x"}]
+    assert [(f"{path}:2" in told, message in told) for told in heard] == [(True, True)]
+
+
+def test_another_file_is_no_history(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("# Read me\n")
+    with pytest.raises(ValueError, match=r"README.md:1: not a JSON object"):
         load(path)
+
+
+def test_a_run_behind_a_line_that_was_cut_short_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    append(path, line(0, 1.0))
+    with path.open("a") as file:
+        file.write('{"started": "da')
+    append(path, line(1, 1.1))
+    heard: list[str] = []
+    assert load(path, heard.append) == [line(0, 1.0), line(1, 1.1)]
+    assert len(heard) == 1
+
+
+ODD: list[dict[str, Any]] = [
+    {},
+    {"reference": "v1", "environment": "none", "figures": {}},
+    line(1, 1.0) | {"figures": None},
+    line(1, 1.0) | {"figures": {"pair-8": 7}},
+    line(1, 1.0) | {"figures": {"pair-8": {"ratio": "fast"}}},
+    line(1, math.nan),
+    line(1, -1.0),
+    line(1, 0.0),
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_run_of_another_shape_is_no_point(odd: dict[str, Any]) -> None:
+    assert len(trend([line(0, 1.0), odd, line(2, 1.0)], line(2, 1.0))["pair-8"]["points"]) == 2
+
+
+def test_runs_whose_machine_is_not_known_are_not_held_beside_each_other() -> None:
+    unknown = line(0, 1.0) | {"environment": {}}
+    assert trend([unknown, unknown], unknown)["pair-8"]["points"] == []
+
+
+@pytest.mark.parametrize("runs", [1, 2, 100, 10_000])
+def test_a_trend_is_bounded(runs: int) -> None:
+    points = trend([line(number, 1.0) for number in range(runs)], line(runs, 1.0))["pair-8"]["points"]
+    assert len(points) == min(runs, 200)
+    assert points[-1]["started"] == f"day {runs - 1}"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ruptures") is None, reason="ruptures is not installed")

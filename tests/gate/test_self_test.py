@@ -9,11 +9,15 @@ import pytest
 
 from harness.gate.driver import PATHS
 from harness.gate.measure import Rows
-from harness.gate.self_test import SHORT, Effect, SelfTest, decisions, run_self_test
-from harness.gate.statistics import Answer
+from harness.gate.self_test import SHORT, Effect, SelfTest, decisions, effect_of, run_self_test
+from harness.gate.statistics import Answer, Estimate, Judgement
 from harness.verdict import Outcome
 
 ROOT = Path(__file__).parents[2]
+
+
+def effect(delay: float, decisions: int, found: int, inconclusive: int = 0, alarms: int = 0) -> Effect:
+    return Effect(delay, (delay, delay), decisions, found, inconclusive, alarms)
 
 
 @pytest.mark.timing
@@ -21,7 +25,7 @@ def test_a_delay_of_20_percent_is_found_and_an_identical_build_passes() -> None:
     result = run_self_test(ROOT, SHORT)
     assert result.outcome is not Outcome.FAIL, result.reason
     identical, delayed = result.effects
-    assert identical.found == 0
+    assert identical.alarms == 0
     assert delayed.found + delayed.inconclusive == delayed.decisions
     assert delayed.found > 0, "the machine was too noisy for any decision"
 
@@ -29,16 +33,37 @@ def test_a_delay_of_20_percent_is_found_and_an_identical_build_passes() -> None:
 @pytest.mark.parametrize(
     ("effects", "outcome"),
     [
-        ([Effect(0, 0, 300, 0, 0), Effect(0.2, 0.2, 60, 60, 0), Effect(0.1, 0.1, 60, 54, 0)], Outcome.PASS),
-        ([Effect(0, 0, 300, 1, 0), Effect(0.2, 0.2, 60, 60, 0)], Outcome.FAIL),
-        ([Effect(0, 0, 300, 0, 0), Effect(0.2, 0.2, 60, 59, 0)], Outcome.FAIL),
-        ([Effect(0, 0, 300, 0, 0), Effect(0.2, 0.2, 60, 59, 1)], Outcome.INCONCLUSIVE),
-        ([Effect(0, 0, 300, 0, 0), Effect(0.1, 0.1, 60, 53, 0)], Outcome.FAIL),
-        ([Effect(0, 0, 300, 0, 0), Effect(0.03, 0.03, 60, 0, 0)], Outcome.PASS),
+        ([effect(0.0, 300, 0), effect(0.2, 60, 60), effect(0.1, 60, 54)], Outcome.PASS),
+        ([effect(0.0, 300, 0, alarms=1), effect(0.2, 60, 60)], Outcome.FAIL),
+        ([effect(0.0, 300, 0), effect(0.2, 60, 60, alarms=1)], Outcome.FAIL),
+        ([effect(0.0, 300, 0), effect(0.2, 60, 59)], Outcome.FAIL),
+        ([effect(0.0, 300, 0), effect(0.2, 60, 59, inconclusive=1)], Outcome.INCONCLUSIVE),
+        ([effect(0.0, 300, 0), effect(0.1, 60, 53)], Outcome.FAIL),
+        ([effect(0.0, 300, 0), effect(0.03, 60, 0)], Outcome.PASS),
     ],
 )
 def test_what_a_self_test_demands(effects: list[Effect], outcome: Outcome) -> None:
-    assert SelfTest(tuple(effects)).outcome is outcome
+    assert SelfTest(tuple(effects), 60).outcome is outcome
+
+
+def judged(**answers: Answer) -> list[Judgement]:
+    seen = Estimate(0.0, 0.0, 0.0, 0.5, 20)
+    return [Judgement(metric, "path cost", answer, "", seen, seen, False) for metric, answer in answers.items()]
+
+
+def test_only_the_delayed_path_is_a_find_and_any_other_a_false_alarm() -> None:
+    record = {"a": Rows(np.full(6, 10.0), np.full(6, 11.0), np.full(6, 11.0))}
+    decided = [
+        ("a", judged(a=Answer.REGRESSED, b=Answer.PASS)),
+        ("a", judged(a=Answer.PASS, b=Answer.REGRESSED)),  # the wrong one
+        ("a", judged(a=Answer.PASS, b=Answer.INCONCLUSIVE)),  # a miss: that b is noisy excuses nothing
+        ("a", judged(a=Answer.INCONCLUSIVE, b=Answer.PASS)),
+    ]
+    seen = effect_of(0.1, record, decided)
+    assert (seen.decisions, seen.found, seen.alarms, seen.inconclusive) == (4, 1, 1, 1)
+    assert seen.seen == (pytest.approx(0.1), pytest.approx(0.1))
+    same = effect_of(0.0, record, [("", family) for _, family in decided])
+    assert (same.found, same.alarms, same.inconclusive) == (0, 2, 2)
 
 
 def test_decisions_drawn_from_a_record_find_what_it_holds() -> None:
