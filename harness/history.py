@@ -19,14 +19,23 @@ import numpy.typing as npt
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status, message_number, message_writer
 from harness.resolve import UNKNOWN_VALUE
 
-__all__ = ["INTACT", "OPERATION_RECORD", "OWN_HEAD", "PENDING_RETURN", "History", "HistoryError", "operation_record"]
+__all__ = [
+    "HEAD_UNTOLD",
+    "INTACT",
+    "OPERATION_RECORD",
+    "OWN_HEAD",
+    "PENDING_RETURN",
+    "History",
+    "HistoryError",
+    "operation_record",
+]
 
 OPERATION_RECORD = np.dtype(
     [
         ("invoked", np.int64),  # ns, taken before the first step of the call
         ("returned", np.int64),  # ns, taken after its last step; PENDING_RETURN if it never returned
-        # identity of the message written, removed or seen (message_value); of a pending skip without target the one
-        # that was meant, UNKNOWN_VALUE where nobody knows
+        # identity of the message written, removed or seen (message_value); of a skip without target that is pending, or
+        # HEAD_UNTOLD, the one that was meant, UNKNOWN_VALUE where nobody knows
         ("value", np.uint64),
         ("id", np.uint64),  # entry id that the channel reported: of the message, or of the head a MISMATCH saw; NO_ID
         ("target", np.uint64),  # skip: the entry id asked for; else NO_ID
@@ -38,7 +47,7 @@ OPERATION_RECORD = np.dtype(
         ("worker", np.uint16),
         ("kind", np.uint8),  # Kind
         ("status", np.uint8),  # Status
-        ("flags", np.uint8),  # INTACT, OWN_HEAD
+        ("flags", np.uint8),  # INTACT, OWN_HEAD, HEAD_UNTOLD
         ("pad", np.uint8, 3),
     ],
 )
@@ -49,6 +58,9 @@ INTACT = 1
 
 OWN_HEAD = 2
 """Flag: a MISMATCH names the very message that the skip asked for, by value."""
+
+HEAD_UNTOLD = 4
+"""Flag: a MISMATCH does not tell the head: something was there, and not what the skip asked for."""
 
 PENDING_RETURN = np.iinfo(np.int64).max
 """``returned`` of an operation that never returned."""

@@ -64,9 +64,11 @@ class Bounded:
 
 
 def asks_for_search(model: Model) -> bool:
-    """Is there anything that only the order of all operations decides: a FULL, or more to fit than may have to?"""
+    """Is there anything that only the order of all operations decides: a FULL, more to fit than may have to, or a
+    MISMATCH that does not tell the head?"""
     capacity = model.history.capacity
-    return capacity is not None and (len(model.full) > 0 or most_inside(model) > capacity)
+    bounded = capacity is not None and (len(model.full) > 0 or most_inside(model) > capacity)
+    return bounded or len(model.others) > 0
 
 
 def search(model: Model, attempts: tuple[Attempt, ...] = ATTEMPTS) -> Bounded:
@@ -182,7 +184,7 @@ def operations_of(model: Model) -> QueueOperations:
     """What a bounded queue has to explain; the values of writes that nobody saw (`model.unseen`) are numbered last."""
     rows = model.history.operations
     written, removed = model.write_row[model.write_row != NOT], model.removal_row[model.removal_row != NOT]
-    unseen, peeks, empty, full = model.unseen, model.peeks, model.empty, model.full
+    unseen, peeks, others, empty, full = model.unseen, model.peeks, model.others, model.empty, model.full
     capacity = model.history.capacity
     skips, skipped_from = model.pending_skips
     extra = len(skips) + len(model.anonymous)  # what they removed, if anything, is known by no row
@@ -199,6 +201,7 @@ def operations_of(model: Model) -> QueueOperations:
         (Action.REMOVE, removed, np.flatnonzero(model.removal_row != NOT)),
         (Action.WRITE, unseen.row, model.count + np.arange(len(unseen))),
         (Action.PEEK, peeks.row, peeks.value),
+        (Action.OTHER, others.row, others.value),
         (Action.REMOVE, len(rows) + np.arange(len(skips)), skips),
     ):
         action[places], value[places] = said, numbers

@@ -29,6 +29,8 @@ class Action(IntEnum):
     PEEK = 3
     EMPTY = 4
     FULL = 5
+    OTHER = 6
+    """Something is at the head, and not the value."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,11 @@ def _differs(operations: QueueOperations, order: Small) -> str:
         return "another value was at the head"
     if (writes != removals)[action == Action.EMPTY].any():
         return "the queue was not empty"
+    other = action == Action.OTHER
+    if (writes == removals)[other].any():
+        return "the queue was empty"
+    if (went_in[removals[other]] == value[other]).any():
+        return "the very value was at the head that was not"
     refused = action == Action.FULL
     if (used[refused] + operations.size[order[refused]] <= operations.capacity).any():
         return "it would have fitted"

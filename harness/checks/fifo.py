@@ -4,10 +4,10 @@ With distinct values, and apart from FULL, the question comes down to a handful 
 history is linearizable exactly if none of them closes a cycle, and a shortest cycle has two values (after Gibbons &
 Korach, *Testing shared memories*, 1997; Henzinger, Sezgin & Vafeiadis, *Aspect-oriented linearizability proofs*, 2013;
 Emmi & Enea, *Sound, complete, and tractable linearizability monitoring for concurrent collections*, 2018). Each rule
-below is a sort and a sweep. FULL is decided soundly only: a violation reported is one, and the verdict says when it
-could not tell.
+below is a sort and a sweep. FULL, and a MISMATCH that does not tell the head, are decided soundly only: a violation
+reported is one. A search decides what that leaves open, and the verdict says when it could not tell.
 
-Rules: NOWHERE, REPEAT, FRESH, ORDER, HEAD, PEEK AFTER REMOVAL, EMPTY; FULL, OVERFLOW.
+Rules: NOWHERE, REPEAT, FRESH, ORDER, HEAD, PEEK AFTER REMOVAL, EMPTY; FULL, OVERFLOW, MISMATCH.
 
 Terms, per value v: write [ei, er]; removal [di, dr] (never: NEVER). m(v): the earliest return of a head operation (peek
 or removal) of v; M(v): the latest invocation of one, NEVER if v was not removed.
@@ -34,18 +34,20 @@ from harness.checks.heads import (
     peek_after_removal,
     surely_inside,
 )
+from harness.checks.mismatch import mismatch_violations
 from harness.checks.model import ALWAYS, NOT, Ints, Model, model_of
 from harness.checks.pending import entangled, generous, leftovers, match_pending
 from harness.checks.shrink import shrink
 from harness.checks.violation import LONGEST_WITNESS, Violation
-from harness.history import History
-from harness.operation import Kind
+from harness.history import HEAD_UNTOLD, History
+from harness.operation import NO_ID, Kind
 from harness.verdict import Outcome, Verdict, Witness
 
 __all__ = ["assertions_of", "check_fifo"]
 
 PROPERTY = "fifo"
-_BY_CAPACITY = ("FULL", "OVERFLOW")
+_NOT_SHRUNK = ("FULL", "OVERFLOW", "MISMATCH")
+"""Whether they hold depends on everything else that was inside."""
 
 
 def check_fifo(history: History, model: Model | None = None) -> Verdict:
@@ -97,16 +99,20 @@ def _judged(history: History, model: Model) -> Verdict:
     if found.linearizable:
         if history.capacity is not None:
             reason += f", {len(model.full):,} FULL at capacity {history.capacity:,} too"
+        if len(model.others):
+            reason += f", {len(model.others):,} MISMATCH without the head too{_nameless(model)}"
         if guessed:
             reason += f"; {len(model.anonymous):,} pending removals matched"
         return Verdict.passed(PROPERTY, f"{reason} ({effort}; replayed)", assertions)
     if violation is not None:
         return _failed(_shrunk(history, violation), assertions)
     rows = tuple(row for row in found.rows if row != NOT)[-LONGEST_WITNESS:]
-    sentence = (
-        f"no order fits a queue of capacity {history.capacity:,}: at the return of the last of these none goes on"
-    )
-    return _failed(Violation("CAPACITY", f"{sentence} ({effort})", rows), assertions)
+    if history.capacity is None or (len(model.others) and search(_without_others(model)).linearizable):
+        rule, problem = "MISMATCH", "no order has another message at the head for every skip that says so"
+    else:
+        rule, problem = "CAPACITY", f"no order fits a queue of capacity {history.capacity:,}"
+    sentence = f"{problem}: at the return of the last of these none goes on ({effort})"
+    return _failed(Violation(rule, sentence, rows), assertions)
 
 
 def _failed(violation: Violation, assertions: dict[str, int]) -> Verdict:
@@ -114,10 +120,23 @@ def _failed(violation: Violation, assertions: dict[str, int]) -> Verdict:
     return Verdict.failed(PROPERTY, violation.rule, witness, assertions)
 
 
+def _without_others(model: Model) -> Model:
+    return replace(model, others=model.others.none())
+
+
+def _nameless(model: Model) -> str:
+    """What could not be asked of a MISMATCH."""
+    rows = model.others.row[model.others.value == NOT]
+    count = np.count_nonzero(model.history.operations["target"][rows] != NO_ID)
+    return f" (of {count:,}, for entries that nobody named, only that something was inside)" if count else ""
+
+
 def _open_question(model: Model, guessed: bool) -> str:
     questions = ["which messages the pending removals took could not be decided"] if guessed else []
     if model.history.capacity is not None:
         questions.append(f"{len(model.full):,} FULL and whether all fitted are not fully decided")
+    if len(model.others):
+        questions.append(f"{len(model.others):,} MISMATCH without the head are not fully decided")
     return "; ".join(questions)
 
 
@@ -138,11 +157,12 @@ def _shrunk(history: History, violation: Violation) -> Violation:
 
     def fails(part: History) -> bool:
         # what fits depends on everything else, so that a part is judged as that of an unbounded queue
-        model = model_of(replace(part, capacity=None))
+        told = (part.operations["flags"] & HEAD_UNTOLD) == 0
+        model = model_of(replace(part, operations=part.operations[told], capacity=None))
         found, guessed = _decided(model)
         return found is not None and (not guessed or search(model).linearizable is False)
 
-    rows = None if violation.rule in _BY_CAPACITY else shrink(history, violation.rows, fails)
+    rows = None if violation.rule in _NOT_SHRUNK else shrink(history, violation.rows, fails)
     return violation if rows is None or len(rows) > LONGEST_WITNESS else replace(violation, rows=rows)
 
 
@@ -153,6 +173,7 @@ def _violations(model: Model) -> Iterator[Violation]:
     matched = match_pending(model)
     yield from _decide(matched)
     yield from capacity_violations(matched)
+    yield from mismatch_violations(matched)
 
 
 def _decide(model: Model) -> Iterator[Violation]:
@@ -297,6 +318,7 @@ def assertions_of(model: Model) -> dict[str, int]:
     return {
         **by_kind(removals, "removed once by", "came out after it went in, by", "in FIFO order, by"),
         **by_kind(model.peeks.row, "true head seen by"),
+        **by_kind(model.others.row, "another head refused"),
         **by_kind(model.empty.row, "truly empty for"),
         **(by_kind(model.full.row, "no room for") if bounded else {}),
         **(by_kind(model.write_row, "room for") if bounded else {}),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.history import INTACT, PENDING_RETURN, History
+from harness.history import HEAD_UNTOLD, INTACT, PENDING_RETURN, History
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 from harness.resolve import UNKNOWN_VALUE
 
@@ -60,6 +60,10 @@ class Observations:
     def __len__(self) -> int:
         return len(self.row)
 
+    def none(self) -> Observations:
+        """Nothing of it."""
+        return Observations(self.value[:0], self.inv[:0], self.ret[:0], self.row[:0], self.size[:0])
+
 
 @dataclass(frozen=True)
 class Model:
@@ -72,6 +76,8 @@ class Model:
         cost: accounted bytes of each value: round_up_16(8 + size).
         extra_removals: rows of removals of a value that was removed before.
         peeks: observations of the head without removal (peek, MISMATCH).
+        others: of a head that is another message than `value`: MISMATCH that does not tell it. NOT where nobody knows
+            which message was meant, or it was never written; from `count` on, `value` is one of `unseen`.
         empty: intervals in which the channel was empty at an instant (EMPTY, read TIMEOUT and CLOSED).
         full: intervals in which a message of `size` did not fit at an instant (FULL, write TIMEOUT).
         unseen: pending writes that nobody saw; they may count for FULL.
@@ -92,6 +98,7 @@ class Model:
     cost: Ints
     extra_removals: Ints
     peeks: Observations
+    others: Observations
     empty: Observations
     full: Observations
     unseen: Observations
@@ -230,6 +237,36 @@ def _places_of(column: npt.NDArray[np.uint64], rows: Ints, wanted: npt.NDArray[n
     return dict(zip(column[rows].tolist(), rows.tolist(), strict=True))
 
 
+def _asked_for(rows: npt.NDArray[np.void], skips: Ints, telling: Ints, number: Ints, count: int, unseen: Ints) -> Ints:
+    """Numbers of the messages that skips asked for, by value or by entry id; NOT where nobody wrote, or named, them.
+
+    Args:
+        skips: rows. telling: rows that may tell which message an entry is. number: of each row's value, NOT for those
+            of writes that nobody saw. count: of the values that have a number. unseen: rows of those writes.
+    """
+    source = skips.copy()
+    if not len(skips):
+        return source
+    by_id = np.flatnonzero(rows["target"][skips] != NO_ID)
+    telling = telling[rows["id"][telling] != NO_ID]
+    telling = telling[np.argsort(rows["id"][telling], kind="stable")]
+    entry, wanted = rows["id"][telling], rows["target"][skips[by_id]]
+    place = np.searchsorted(entry, wanted)
+    known = place < len(entry)
+    known[known] = entry[place[known]] == wanted[known]
+    source[by_id[known]] = telling[place[known]]
+    asked = number[source]
+    # a write that never returned, and whose message nobody saw
+    values = rows["value"][unseen]
+    order = np.argsort(values, kind="stable")
+    place = np.searchsorted(values[order], rows["value"][source])
+    there = (place < len(values)) & (asked == NOT)
+    there[there] = values[order][place[there]] == rows["value"][source[there]]
+    asked[there] = count + order[place[there]]
+    asked[by_id[~known]] = NOT
+    return asked
+
+
 def model_of(history: History) -> Model:
     """Number the values and sort the operations by what they say about them."""
     rows = history.operations
@@ -242,6 +279,9 @@ def model_of(history: History) -> Model:
     writes = among(kind, _WRITES)
     removals = among(kind, _REMOVALS) & ok
     peeks = (kind == Kind.PEEK.value) & ok | (kind == Kind.SKIP.value) & (status == Status.MISMATCH.value)
+    untold = np.flatnonzero(peeks & (kind == Kind.SKIP.value))
+    untold = untold[(rows["flags"][untold] & HEAD_UNTOLD) != 0]
+    peeks[untold] = False
     left = np.flatnonzero(pending & (kind == Kind.SKIP.value))
     meant = _meant(rows, left, writes & (ok | pending), peeks, removals)
     # a pending write matters only if somebody saw its message, or may have taken it
@@ -291,6 +331,17 @@ def model_of(history: History) -> Model:
     )
     fulls = writes & ((status == Status.FULL.value) | timed_out)
 
+    unseen = observations(writes & pending & ~kept)
+    others = Observations(
+        _asked_for(
+            rows, untold, np.flatnonzero((writes & (ok | pending)) | peeks | removals), number, count, unseen.row
+        ),
+        inv[untold],
+        ret[untold],
+        untold,
+        cost_of(sizes[untold]),
+    )
+
     anonymous = pending & among(kind, _ANONYMOUS)
     anonymous[meant.anything] = True
     vague = np.sort(inv[meant.vague])
@@ -315,9 +366,10 @@ def model_of(history: History) -> Model:
         cost=cost,
         extra_removals=extra_removals,
         peeks=observations(peeks),
+        others=others,
         empty=observations(empties, last_try),
         full=observations(fulls, last_try),
-        unseen=observations(writes & pending & ~kept),
+        unseen=unseen,
         anonymous=np.sort(np.append(inv[anonymous], vague)),
         vague=vague,
         pending_skips=(number[meant.holder], inv[meant.row]),

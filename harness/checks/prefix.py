@@ -22,7 +22,7 @@ from harness.checks.fifo import check_fifo
 from harness.checks.model import among
 from harness.checks.specifications.operation import Operation
 from harness.checks.wgl import instants, search
-from harness.history import PENDING_RETURN, History
+from harness.history import HEAD_UNTOLD, PENDING_RETURN, History
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 from harness.verdict import Outcome
 
@@ -120,7 +120,7 @@ def find_order(history: History, wanted: Ints, *, until: int | None = None, budg
     kind, status = operations["kind"], operations["status"]
     ok, pending = status == Status.OK.value, status == Status.PENDING.value
     writes = among(kind, _WRITES)
-    sees = ok | (status == Status.MISMATCH.value)
+    sees = ok | (status == Status.MISMATCH.value) & ((operations["flags"] & HEAD_UNTOLD) == 0)
     speaks = sees | pending & writes
     values = np.unique(operations["value"][wanted[speaks[wanted]]])
     chosen = np.flatnonzero(speaks & np.isin(operations["value"], values))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.checks.model import Ints, among
-from harness.history import History
+from harness.history import HEAD_UNTOLD, History
 from harness.operation import NO_ID, Kind, Status
 from harness.resolve import UNKNOWN_VALUE
 
@@ -73,7 +73,7 @@ class _Subjects:
     def of(cls, history: History) -> _Subjects:
         operations = history.operations
         kind, status = np.ascontiguousarray(operations["kind"]), np.ascontiguousarray(operations["status"])
-        speaks = among(status, [Status.OK.value, Status.MISMATCH.value])
+        speaks = among(status, [Status.OK.value, Status.MISMATCH.value]) & ((operations["flags"] & HEAD_UNTOLD) == 0)
         value = operations["value"].copy()
         pending = np.flatnonzero(status == Status.PENDING.value)
         speaks[pending] = among(kind[pending], _WRITES)

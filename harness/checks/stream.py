@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from harness.exchange.files import open_stream
 from harness.exchange.memory import ROW_BYTES, available, in_words
 from harness.exchange.stream import QueueStream, vocabulary
 from harness.exchange.to_history import name_messages
-from harness.history import PENDING_RETURN, History, HistoryError
+from harness.history import HEAD_UNTOLD, PENDING_RETURN, History, HistoryError
+from harness.operation import Kind, Status
 from harness.verdict import Outcome, Verdict
 
 __all__ = ["StreamJudge", "judge_stream"]
@@ -26,6 +28,7 @@ _WINDOW = 1 << 16
 _HASTE_S = 0.5
 """How long what was read waits for its judgement at the most, unless judging takes a tenth of it."""
 _WORK_SHARE = 10
+_WRITES = [kind.value for kind in Kind if kind.writes]
 
 
 class StreamJudge:
@@ -47,12 +50,16 @@ class StreamJudge:
         self._limit = window
         self._rows_at_most = (available() if memory is None else memory) // ROW_BYTES
         self._shutdown: tuple[int, int] | None = None
+        self._capacity: int | None = None
+        self._full = 0
+        self._untold = 0
         self._counts = {"integrity": Counter[str](), "timeliness": Counter[str]()}
         self.online = OnlineFifo(window=None)
         self.verdicts: tuple[Verdict, ...] = ()
 
     def begin(self, header: dict[str, Any]) -> None:
         """What the history says of itself."""
+        self._capacity = header.get("capacity")
         shutdown = header.get("shutdown")
         self._shutdown = None if shutdown is None else (shutdown[0], shutdown[1])
 
@@ -75,6 +82,7 @@ class StreamJudge:
         held = len(self.online.witness()) - self.online.opened
         rows, lines = self.online.witness().operations[:held], self.online.lines()[:held]
         new = self._stream.advance(rows, lines, end=end)
+        self._count(new.rows)
         self.online.feed(new.rows, new.now, opened=new.opened, lines=new.lines, opened_lines=new.opened_lines)
         history = self.history()
         beside = [
@@ -95,6 +103,33 @@ class StreamJudge:
         self._limit = 2 * self.online.held + self._window
         if self._limit > self._rows_at_most:
             self._refuse(kept)
+
+    def _count(self, rows: npt.NDArray[np.void]) -> None:
+        """Those among new rows that only the order of all operations decides."""
+        status = rows["status"]
+        refused = (status == Status.FULL.value) | (status == Status.TIMEOUT.value)
+        self._full += int(np.count_nonzero(refused & np.isin(rows["kind"], _WRITES)))
+        untold = (status == Status.MISMATCH.value) & ((rows["flags"] & HEAD_UNTOLD) != 0)
+        self._untold += int(np.count_nonzero(untold))
+
+    @property
+    def unbounded_full(self) -> int:
+        """FULL of a queue whose capacity nobody told."""
+        return self._full if self._capacity is None else 0
+
+    def undecided(self) -> tuple[Verdict, ...]:
+        """What the whole file would decide, and its stream does not."""
+        if self.failed:
+            return ()
+        whole = "judge the whole file, without --stream"
+        found = []
+        if self._capacity is not None:
+            question = f"{self._full:,} FULL, and whether all that was written fitted into {self._capacity:,}"
+            found.append(Verdict.inconclusive("capacity", f"not decided in a stream: {question}; {whole}"))
+        if self._untold:
+            question = f"{self._untold:,} MISMATCH that do not tell the head"
+            found.append(Verdict.inconclusive("mismatch", f"not fully decided in a stream: {question}; {whole}"))
+        return tuple(found)
 
     def history(self) -> History:
         """What is held."""
@@ -169,17 +204,15 @@ def _judgement(file: str, judge: StreamJudge, processes: Any, values: Any) -> Ju
     history = History(rows, None, held.shutdown, info)
     told = {row for verdict in judge.verdicts if verdict.witness for row in verdict.witness.operations}
     operations = {row: f"line {lines[row]}: {history.describe(row)}" for row in sorted(told)}
-    verdicts = tuple(_with_limits(verdict, judge.online.settled, held) for verdict in judge.verdicts)
-    return Judgement(file, FIFO, verdicts, operations, history=history)
+    verdicts = tuple(_with_limits(verdict, judge) for verdict in judge.verdicts)
+    return Judgement(file, FIFO, (*verdicts, *judge.undecided()), operations, history=history)
 
 
-def _with_limits(verdict: Verdict, settled: int, held: History) -> Verdict:
+def _with_limits(verdict: Verdict, judge: StreamJudge) -> Verdict:
     """What a stream does not know."""
-    if verdict.outcome is Outcome.FAIL:
+    if verdict.outcome is Outcome.FAIL or verdict.property == "timeliness":
         return verdict
-    limits = "" if not settled or verdict.property == "timeliness" else "; messages told apart while unsettled"
-    if verdict.property == "fifo":
-        limits += "; FULL and capacity not decided (--stream)"
-    return Verdict(
-        verdict.property, verdict.outcome, verdict.reason + limits, verdict.rule, verdict.assertions, verdict.witness
-    )
+    limits = "; messages told apart while unsettled" if judge.online.settled else ""
+    if verdict.property == "fifo" and judge.unbounded_full:
+        limits += f"; {judge.unbounded_full:,} FULL not judged: the capacity is unknown"
+    return replace(verdict, reason=verdict.reason + limits)

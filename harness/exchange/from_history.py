@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.exchange.to_history import UNIT
-from harness.history import INTACT, OWN_HEAD, History
+from harness.history import HEAD_UNTOLD, INTACT, OWN_HEAD, History
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 from harness.resolve import UNKNOWN_VALUE
 
@@ -58,7 +58,8 @@ def _invocation(row: np.void) -> dict[str, Any]:
         event |= {"value": int(row["value"]), "size": size, "cost": (size + 8 + UNIT - 1) // UNIT * UNIT}
     if kind is Kind.SKIP and int(row["target"]) != NO_ID:
         event["id"] = int(row["target"])
-    if int(row["flags"]) & OWN_HEAD:
+    meant = int(row["flags"]) & (OWN_HEAD | HEAD_UNTOLD) and int(row["target"]) == NO_ID
+    if meant and int(row["value"]) != UNKNOWN_VALUE:
         event["value"] = int(row["value"])
     if int(row["timeout"]) != NO_TIMEOUT:
         event["timeout"] = max(int(row["timeout"]), 0)
@@ -71,7 +72,7 @@ def _completion(row: np.void) -> dict[str, Any]:
     if status is not Status.OK:
         event["error"] = status.name.lower()
     if status is Status.OK or status is Status.MISMATCH:
-        if int(row["value"]) != UNKNOWN_VALUE:
+        if int(row["value"]) != UNKNOWN_VALUE and not int(row["flags"]) & HEAD_UNTOLD:
             event["value"] = int(row["value"])
         if int(row["id"]) != NO_ID:
             event["id"] = int(row["id"])

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from harness.exchange.columns import ABSENT, NO_VALUE, Bools, Ints, Values, Vocabulary
 from harness.exchange.pairing import INFO, OK, CallColumns
-from harness.history import INTACT, OPERATION_RECORD, OWN_HEAD, History, HistoryError
+from harness.history import HEAD_UNTOLD, INTACT, OPERATION_RECORD, OWN_HEAD, History, HistoryError
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 from harness.resolve import UNKNOWN_VALUE, resolve_skips
 
@@ -109,8 +109,9 @@ class QueueRows:
         writes, skips = np.isin(kind, _WRITES), np.isin(kind, _SKIPS)
         status = self._statuses(calls)
         entry, target = calls.number("id"), calls.number("target")
+        untold = (status == Status.MISMATCH) & (calls.result == NO_VALUE) & (entry == ABSENT)
         named = (calls.result == NO_VALUE) & (kind == Kind.SKIP) & np.isin(status, _EFFECTIVE)
-        message = np.where(writes | named, calls.argument, calls.result)
+        message = np.where(writes | named | untold, calls.argument, calls.result)
         mute = message == NO_VALUE
         by_id = skips & ((entry != ABSENT) | (target != ABSENT))
         self._refuse(calls, writes & mute, lambda at: "a write needs its value at the invocation")
@@ -141,13 +142,11 @@ class QueueRows:
             lambda at: f"a skip of {self._value(calls.argument, at)} removed {self._value(calls.result, at)}",
         )
         own = asked & (status == Status.MISMATCH) & (calls.result == calls.argument)
-        # that some other entry is at the head says nothing that these checks could use
-        status[(status == Status.MISMATCH) & mute & (entry == ABSENT)] = _NO_EFFECT
         self._check_messages(calls, message)
 
         rows["kind"], rows["status"] = kind, status
         rows["invoked"], rows["returned"] = calls.invoked, calls.returned
-        rows["value"] = _as_unsigned(message)
+        rows["value"] = np.where(untold & mute & (target == ABSENT), np.uint64(UNKNOWN_VALUE), _as_unsigned(message))
         rows["id"] = np.where(entry == ABSENT, np.uint64(NO_ID), entry.astype(np.uint64))
         rows["target"] = np.where(target == ABSENT, np.uint64(NO_ID), target.astype(np.uint64))
         rows["timeout"] = np.where(calls.number("timeout") == ABSENT, NO_TIMEOUT, calls.number("timeout"))
@@ -161,6 +160,7 @@ class QueueRows:
             rows[name] = np.maximum(calls.number(name), 0)
         rows["slept"] = np.clip(calls.number("slept"), 0, _SLEPT_MOST)
         rows["flags"] = np.where(calls.intact, INTACT, 0) | np.where(own, OWN_HEAD, 0)
+        rows["flags"] |= np.where(untold, HEAD_UNTOLD, 0).astype(np.uint8)
         self._take_costs(calls, slice(begin, self._count))
         self._take_workers(calls, rows)
 
@@ -299,10 +299,11 @@ def fill_sizes(rows: npt.NDArray[np.void], silent: npt.NDArray[np.intp], written
 
 def name_messages(rows: npt.NDArray[np.void], values: Values) -> list[Any]:
     """Number the messages, if any is named otherwise than by a small integer, in place; their names."""
-    if not (rows["value"] >= 2**63).any():
+    known = rows["value"] != UNKNOWN_VALUE
+    if not (rows["value"][known] >= 2**63).any():
         return []
-    distinct, number = np.unique(rows["value"], return_inverse=True)
-    rows["value"] = number
+    distinct, number = np.unique(rows["value"][known], return_inverse=True)
+    rows["value"][known] = number
     return [name_of(value, values) for value in distinct.tolist()]
 
 

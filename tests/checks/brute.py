@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from harness.history import PENDING_RETURN, History, operation_record
+from harness.history import HEAD_UNTOLD, PENDING_RETURN, History, operation_record
 from harness.operation import NO_ID, Kind, Status
 from harness.resolve import UNKNOWN_VALUE
 
@@ -110,6 +110,9 @@ def _step(
             return queue[1:] if queue[0] == meant[int(row["target"])] else None
         anything = kind is not Kind.SKIP or row["value"] == UNKNOWN_VALUE
         return queue[1:] if anything or queue[0] == value else None
+    if int(row["flags"]) & HEAD_UNTOLD:
+        not_this = value if row["target"] == NO_ID else meant[int(row["target"])]
+        return queue if queue and queue[0] != not_this else None
     if not queue or queue[0] != value:
         return None
     return queue if kind is Kind.PEEK or status is Status.MISMATCH else queue[1:]
@@ -232,6 +235,24 @@ def _batched_history(generator: np.random.Generator, capacity: int | None) -> li
     return rows
 
 
+def _untold(generator: np.random.Generator, capacity: int | None) -> list[Row]:
+    """Writes and reads, and skips that were refused without telling the head, by value or by entry; some are lies."""
+    rows = linearizable_rows(generator, capacity) if generator.random() < 0.5 else _corrupted(generator, capacity)
+    values = [int(row["value"]) for row in rows if Kind(int(row["kind"])).writes]
+    named = bool(generator.integers(2))
+    for row in rows:
+        if named and Kind(int(row["kind"])).writes and int(row["status"]) != Status.PENDING:
+            row["id"] = 16 * (int(row["value"]) + 1)
+    for _ in range(int(generator.integers(1, 3))):
+        begin = int(generator.integers(-4, 3 * len(rows)))
+        meant = int(generator.choice([*values, 999]))
+        told = {"value": 0, "target": 16 * (meant + 1)} if named else {"value": meant}
+        end = begin + int(generator.integers(0, 7))
+        row = operation_record(Kind.SKIP, Status.MISMATCH, begin, end, **told, flags=HEAD_UNTOLD)
+        rows.insert(int(generator.integers(len(rows) + 1)), row)
+    return rows
+
+
 def mixed(generator: np.random.Generator, batches: bool, peeks: bool, pending: bool) -> list[Row]:
     """A few writes and reads that may be batches, in random order and at random times, with all that is asked for."""
     span = int(generator.choice([4, 8, 14]))
@@ -300,4 +321,5 @@ FAMILIES: dict[str, Callable[[np.random.Generator, int | None], list[Row]]] = {
     "corrupted": _corrupted,
     "unstructured": _unstructured,
     "batched": _batched_history,
+    "untold": _untold,
 }

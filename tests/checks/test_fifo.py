@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.checks import check_fifo
-from harness.history import PENDING_RETURN, History, operation_record
+from harness.history import HEAD_UNTOLD, PENDING_RETURN, History, operation_record
 from harness.operation import NO_ID, Kind, Status
 from harness.resolve import UNKNOWN_VALUE
 from harness.verdict import Outcome
@@ -141,6 +141,27 @@ def test_every_rule_by_name() -> None:
     full = operation_record(Kind.TRY_WRITE, Status.FULL, 2, 3, 9, size=8)
     assert violation(write(1, 0, 1), full, capacity=64) == "FULL"
     assert violation(write(1, 0, 1), write(2, 2, 3), capacity=16) == "OVERFLOW"
+
+
+def refused(begin: int, end: int, **told: int) -> np.void:
+    return operation_record(Kind.SKIP, Status.MISMATCH, begin, end, flags=HEAD_UNTOLD, **told)
+
+
+def test_a_mismatch_without_the_head_needs_another_message_there() -> None:
+    assert violation(refused(2, 3, value=1)) == "MISMATCH"
+    assert violation(write(1, 0, 1), refused(2, 3, value=1)) == "MISMATCH"
+    assert violation(write(1, 0, 1), refused(2, 3, value=2)) == "pass"
+    assert violation(write(1, 0, 1, id=16), refused(2, 3, target=16)) == "MISMATCH"
+    assert violation(write(1, 0, 1, id=16), refused(2, 3, target=32)) == "pass"
+    assert violation(refused(2, 3, target=32)) == "MISMATCH"
+    # surely the head while it was said not to be, although another message was behind it
+    behind = [write(1, 0, 1), write(2, 0, 9), operation_record(Kind.PEEK, Status.OK, 2, 3, 1), read(1, 8, 9)]
+    assert violation(*behind, refused(5, 6, value=1)) == "MISMATCH"
+    assert violation(*behind, refused(5, 6, value=2)) == "pass"
+    # of two skips one is right at the most: nothing but the order of all decides
+    two = [write(1, 0, 1), write(2, 2, 3), read(1, 9, 12), read(2, 9, 12)]
+    assert violation(*two, refused(4, 8, value=2)) == "pass"
+    assert violation(*two, refused(4, 8, value=1)) == "MISMATCH"
 
 
 def test_touching_intervals_are_no_violation() -> None:

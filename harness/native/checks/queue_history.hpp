@@ -21,6 +21,7 @@ enum class Action : std::uint8_t {
     peek,    // the value is at the head
     empty,   // nothing is inside
     full,    // so much more would not fit
+    other,   // something is at the head, and not the value
 };
 
 // Operations in order of their calls, and the values that they speak of; arrays in parallel. An operation that never

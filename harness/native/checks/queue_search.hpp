@@ -276,6 +276,7 @@ private:
         switch (history_.action(operation)) {
             case Action::peek: return !work_.nothing() && work_.first() == history_.value(operation);
             case Action::empty: return work_.nothing();
+            case Action::other: return !work_.nothing() && work_.first() != history_.value(operation);
             default: return work_.used + history_.sizes[at(operation)] > history_.capacity;
         }
     }
@@ -378,8 +379,9 @@ private:
 
     // Straight towards what it said: in the order of the ranks, nothing in between.
     void pursue(Index operation) {
-        const bool in = history_.action(operation) == Action::full;
+        const Action said = history_.action(operation);
         while (!done(operation)) {
+            const bool in = said == Action::full || (said == Action::other && work_.nothing());
             const Index move = in ? next_write() : next_removal();
             if (move == kNone) return;
             apply(move);
