@@ -17,8 +17,9 @@ from hypothesis import event, target
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from harness.stateful.confined import ConfinedSession, Confinement
 from harness.stateful.sequence import NO_TIMEOUT, CallSequence, Start, Step
-from harness.stateful.session import MOST_HANDLES, Session
+from harness.stateful.session import MOST_HANDLES
 
 __all__ = ["ChannelMachine", "machine_of"]
 
@@ -38,14 +39,13 @@ class ChannelMachine(RuleBasedStateMachine):
     """The machine; `machine_of` fills in what it runs on.
 
     Attributes:
-        channel_class, library: as of `Session`.
+        confinement: where the calls are made.
         executed: examples that were begun, over all runs of this class.
         outcomes: (call, what came of it): how often, over all runs of this class.
         failed: the shortest sequence of calls whose answers the specification does not allow, and the error.
     """
 
-    channel_class: ClassVar[Any]
-    library: ClassVar[ModuleType]
+    confinement: ClassVar[Confinement]
     executed: ClassVar[int]
     outcomes: ClassVar[Counter[tuple[str, str]]]
     failed: ClassVar[tuple[CallSequence, Exception] | None]
@@ -53,7 +53,7 @@ class ChannelMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         type(self).executed += 1
-        self._session: Session | None = None
+        self._session: ConfinedSession | None = None
 
     def _applies(self, name: str) -> bool:
         return self._session is not None and self._session.applies(name)
@@ -95,7 +95,7 @@ class ChannelMachine(RuleBasedStateMachine):
     def create(self, capacity: int, in_segment: bool, limited: bool, spare: int) -> None:
         start = Start(capacity, in_segment, limited, spare)
         try:
-            self._session = Session(self.channel_class, self.library, start)
+            self._session = self.confinement.begin(start)
         except Exception as error:
             self._remember(CallSequence(start, ()), error)
             raise
@@ -211,8 +211,8 @@ class ChannelMachine(RuleBasedStateMachine):
             return
         try:
             # many laps around a small ring are what wrap-around bugs need; a ring fuller than by chance, accounting
-            target(min(session.model.tail / session.model.capacity, 8.0), label="laps around the ring")
-            target(session.model.used / session.model.capacity, label="share of the ring in use at the end")
+            target(min(session.tail / session.capacity, 8.0), label="laps around the ring")
+            target(session.used / session.capacity, label="share of the ring in use at the end")
         finally:
             session.close_all()
 
@@ -220,8 +220,7 @@ class ChannelMachine(RuleBasedStateMachine):
 def machine_of(channel_class: type, library: ModuleType) -> type[ChannelMachine]:
     """The machine of a class of channels; arguments as of `Session`."""
     attributes = {
-        "channel_class": channel_class,
-        "library": library,
+        "confinement": Confinement(channel_class, library),
         "executed": 0,
         "outcomes": Counter(),
         "failed": None,

@@ -16,10 +16,11 @@ from typing import Any
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from harness.stateful.confined import Confinement, NeverReturned, run_sequence
 from harness.stateful.machine import ChannelMachine, machine_of
 from harness.stateful.reduce import cuts, reduced
 from harness.stateful.sequence import CallSequence, Start, Step
-from harness.stateful.session import NotAsSpecified, run_sequence
+from harness.stateful.session import NotAsSpecified
 
 __all__ = [
     "SequentialFailure",
@@ -32,6 +33,9 @@ __all__ = [
 
 ATTEMPTS = 3
 """A time-out that comes early may be late enough when the machine is busy: a sequence fails if one of these does."""
+
+HANG_S = 0.5
+"""A call that did not return in time is known to hang: its simpler ones are given less."""
 
 _LEAST = {"limit": 1, "entry_id": 1, "capacity": Start.capacity}
 """Of arguments that may not be 0: what is refused for its form is no simpler call."""
@@ -82,48 +86,53 @@ def _find(machine: type[ChannelMachine], chosen: settings) -> SequentialFailure 
     before = machine.executed
     phases = [phase for phase in chosen.phases if phase not in _LATER_PHASES]
     try:
-        run_state_machine_as_test(machine, settings=settings(chosen, phases=phases, print_blob=True))
+        once = settings(chosen, phases=phases, print_blob=True, report_multiple_bugs=False)  # a hang costs seconds
+        run_state_machine_as_test(machine, settings=once)
     except Exception as error:
         if machine.failed is None:
             raise  # not the channel's doing
         notes = "\n".join(getattr(error, "__notes__", ()))
         blob = re.search(r"@reproduce_failure\(.*\)", notes)
-        sequence, fact = reduce_sequence(machine.channel_class, machine.library, machine.failed[0])
-        fact = fact or _words(machine.failed[1])
-        return SequentialFailure(sequence, fact, machine.executed - before, blob[0] if blob else "")
+        drawn, wrong = machine.failed
+        sequence, fact = reduce_sequence(machine.confinement, drawn)
+        return SequentialFailure(sequence, fact or str(wrong), machine.executed - before, blob[0] if blob else "")
+    finally:
+        machine.confinement.dismiss()
     return None
 
 
-def reduce_sequence(channel_class: Any, library: ModuleType, sequence: CallSequence) -> tuple[CallSequence, str]:
+def reduce_sequence(confinement: Confinement, sequence: CallSequence) -> tuple[CallSequence, str]:
     """A sequence that fails too, and what is wrong with it; "" if it did not fail again.
 
     It is minimal: with any one call left out, or any one call replaced by a simpler one of `_simpler_steps`, it passes.
     """
-    fact = failure_of(channel_class, library, sequence)
-    if not fact:
+    wrong = _failure(confinement, sequence)
+    if wrong is None:
         return sequence, ""
-
-    def fails(candidate: CallSequence) -> bool:
-        nonlocal fact
-        seen = failure_of(channel_class, library, candidate)
-        fact = seen or fact
-        return bool(seen)
-
-    return reduced(sequence, _simpler, fails), fact
+    patience_s = confinement.patience_s
+    if isinstance(wrong, NeverReturned):
+        confinement.patience_s = min(HANG_S, patience_s)
+    try:
+        smallest = reduced(sequence, _simpler, lambda candidate: _failure(confinement, candidate) is not None)
+    finally:
+        confinement.patience_s = patience_s
+    again = _failure(confinement, smallest)
+    return (sequence, str(wrong)) if again is None else (smallest, str(again))
 
 
 def failure_of(channel_class: Any, library: ModuleType, sequence: CallSequence) -> str:
     """What is wrong with the answers to a sequence of calls, in words; "" if nothing is, in `ATTEMPTS` attempts."""
+    with Confinement(channel_class, library) as confinement:
+        return str(_failure(confinement, sequence) or "")
+
+
+def _failure(confinement: Confinement, sequence: CallSequence) -> NotAsSpecified | None:
     for _ in range(ATTEMPTS):
         try:
-            run_sequence(channel_class, library, sequence)
-        except Exception as error:
-            return _words(error)
-    return ""
-
-
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, NotAsSpecified) else f"raised {error!r}"
+            run_sequence(confinement, sequence)
+        except NotAsSpecified as error:
+            return error
+    return None
 
 
 def _simpler(sequence: CallSequence) -> Iterator[CallSequence]:
@@ -185,7 +194,7 @@ def describe_sequential(failure: SequentialFailure) -> str:
     sequence = failure.sequence
     start = ", ".join(f"{name}={value!r}" for name, value in vars(sequence.start).items())
     lines = [f"not as specified: {failure.fact}", "", f"create({start})", *map(str, sequence.steps), ""]
-    lines.append(f"replay: run_sequence(Channel, channel, CallSequence.from_json({sequence.to_json()}))")
+    lines.append(f"replay: run_sequence(Confinement(Channel, channel), CallSequence.from_json({sequence.to_json()}))")
     if failure.reproduce:
         lines.append(f"hypothesis: {failure.reproduce}")
     return "\n".join(lines)

@@ -1,8 +1,8 @@
 """Calls on a channel, each answer compared with the specification's.
 
 A session is one thread with several handles of one channel, in a buffer or in a named segment, and the `ChannelModel`
-beside it. It knows nothing of Hypothesis: `harness.stateful.machine` draws what it does, and a recorded sequence of
-calls is performed again by `run_sequence`.
+beside it. It knows nothing of Hypothesis: `harness.stateful.machine` draws what it does; and it waits for whatever the
+channel does: `harness.stateful.confined` watches it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from types import ModuleType
 from typing import Any
 
 from harness.stateful.model import ENTRY_ALIGNMENT, ChannelModel, Message, Refusal, entry_bytes
-from harness.stateful.sequence import NO_TIMEOUT, CallSequence, SequenceError, Start, Step
+from harness.stateful.sequence import NO_TIMEOUT, Start, Step
 
-__all__ = ["CALLS", "MOST_HANDLES", "NAME_PREFIX", "NotAsSpecified", "Session", "run_sequence"]
+__all__ = ["CALLS", "MOST_HANDLES", "NAME_PREFIX", "NotAsSpecified", "Session"]
 
 NAME_PREFIX = f"ipc-model-{os.getpid()}-"
-"""Of the segments that sessions of this process make."""
+"""Of the segments that sessions of this process and its children make."""
 
 MOST_HANDLES = 4
 _PARTICIPANTS = 4
@@ -58,21 +58,20 @@ class Session:
         start: the channel at the beginning.
 
     Attributes:
-        model: the specification's state. performed: the calls so far.
+        model: the specification's state.
     """
 
     def __init__(self, channel_class: Any, library: ModuleType, start: Start) -> None:
-        self._class, self._library, self._start = channel_class, library, start
+        self._class, self._library = channel_class, library
         module = sys.modules[channel_class.__module__]
         self._picklable = getattr(module, channel_class.__name__, None) is channel_class
-        self.performed: list[Step] = []
         self._open: list[_Handle] = []
         self._name = ""
         self._named = False  # does the segment's name still exist?
         self._buffer: bytearray | None = None
         self.model = ChannelModel(-(-start.capacity // 16) * 16)
         if start.in_segment:
-            self._name, self._named = NAME_PREFIX + secrets.token_hex(6), True
+            self._name, self._named = f"{NAME_PREFIX}{os.getpid()}-{secrets.token_hex(6)}", True
             config = self._config(start.limited)
             channel = channel_class.create(self._name, start.capacity, config, participants=_PARTICIPANTS)
         else:
@@ -87,10 +86,6 @@ class Session:
     def handles(self) -> int:
         """How many are open."""
         return len(self._open)
-
-    @property
-    def sequence(self) -> CallSequence:
-        return CallSequence(self._start, tuple(self.performed))
 
     def applies(self, name: str) -> bool:
         """Can this call be made in this state?"""
@@ -115,7 +110,6 @@ class Session:
         Raises:
             NotAsSpecified: another answer, another state. Also whatever the channel raises and should not.
         """
-        self.performed.append(step)
         arguments = dict(step.arguments)
         if "handle" in arguments:
             arguments["handle"] = self._open[arguments["handle"] % self.handles]
@@ -426,29 +420,6 @@ CALLS = tuple(
     if callable(member) and not name.startswith("_") and name not in ("applies", "perform", "check_state", "close_all")
 )
 """The methods of `Session` that are calls."""
-
-
-def run_sequence(channel_class: Any, library: ModuleType, sequence: CallSequence) -> tuple[Step, ...]:
-    """Perform the calls on a new channel; those that cannot be made in their state are left out.
-
-    Returns:
-        The calls that were performed.
-
-    Raises:
-        NotAsSpecified: as `Session.perform`.
-        SequenceError: there is no such call.
-    """
-    for step in sequence.steps:
-        if step.name not in CALLS:
-            raise SequenceError(f"unknown call {step.name!r}; there are {', '.join(CALLS)}")
-    session = Session(channel_class, library, sequence.start)
-    try:
-        for step in sequence.steps:
-            if session.applies(step.name):
-                session.perform(step)
-    finally:
-        session.close_all()
-    return tuple(session.performed)
 
 
 def _seconds(timeout: int | str) -> float | None:

@@ -32,7 +32,7 @@ SETTINGS = {
 def chosen(examples: int | None = None) -> settings:
     """Of the profile, in number of examples or as given."""
     return settings(
-        max_examples=settings.default.max_examples if examples is None else examples,
+        max_examples=settings().max_examples if examples is None else examples,
         stateful_step_count=STEP_COUNT,
         report_multiple_bugs=False,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -41,7 +41,7 @@ def chosen(examples: int | None = None) -> settings:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_core_is_right_in_every_interleaving_that_is_drawn(name: str) -> None:
-    examples = settings.default.max_examples
+    examples = settings().max_examples
     assert run_interleavings(interleaving_machine(SETTINGS[name]), chosen()) >= examples
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +12,17 @@ from hypothesis import seed, settings
 
 import channel
 from harness.mutants import Mutant, all_mutants, parse
+from harness.stateful.confined import Confinement, run_sequence
 from harness.stateful.machine import machine_of
 from harness.stateful.sequence import CallSequence, SequenceError, Start, Step
-from harness.stateful.sequential import check_machine, describe_sequential, find_sequential, reduce_sequence
-from harness.stateful.session import CALLS, NAME_PREFIX, NotAsSpecified, run_sequence
+from harness.stateful.sequential import (
+    check_machine,
+    describe_sequential,
+    failure_of,
+    find_sequential,
+    reduce_sequence,
+)
+from harness.stateful.session import CALLS, NAME_PREFIX, NotAsSpecified
 from harness.systems.channel import planted_class
 
 SEQUENTIAL = [mutant for mutant in all_mutants() if mutant.needs.calls]
@@ -104,8 +113,9 @@ def test_a_planted_bug_is_found_and_shrunk_to_the_calls_it_needs(mutant: Mutant)
     assert failure is not None
     assert failure.examples <= CONVICTING.max_examples
     assert len(failure.sequence.steps) <= mutant.needs.calls
-    assert reduce_sequence(planted, channel, failure.sequence)[1]
-    run_sequence(channel.Channel, channel, failure.sequence)
+    assert failure_of(planted, channel, failure.sequence)
+    with Confinement(channel.Channel, channel) as faithful:
+        run_sequence(faithful, failure.sequence)
 
 
 def _striking_soon(mutant: Mutant) -> Mutant:
@@ -137,7 +147,8 @@ def test_shrinking_leaves_no_call_out_that_matters() -> None:
     write = Step("write", {"handle": 3, "seed": 9, "size": 11, "timeout": 1})
     skip = Step("skip_nonsense", {"handle": 0, "entry_id": 2**63})
     long = CallSequence(Start(777, True, True, 5), (*idle, write, skip, *idle))
-    shortest, fact = reduce_sequence(planted, channel, long)
+    with Confinement(planted, channel) as confinement:
+        shortest, fact = reduce_sequence(confinement, long)
     assert fact.startswith("(removed, head) of skip(")
     assert [step.name for step in shortest.steps] == ["try_write", "skip_nonsense"]
     assert shortest.start == Start()
@@ -146,7 +157,8 @@ def test_shrinking_leaves_no_call_out_that_matters() -> None:
 
 def test_what_does_not_fail_is_not_shrunk() -> None:
     sequence = CallSequence(Start(), (Step("peek", {"handle": 0}),))
-    assert reduce_sequence(channel.Channel, channel, sequence) == (sequence, "")
+    with Confinement(channel.Channel, channel) as confinement:
+        assert reduce_sequence(confinement, sequence) == (sequence, "")
 
 
 def test_the_text_tells_the_fact_the_calls_and_how_to_see_it_again() -> None:
@@ -159,6 +171,62 @@ def test_the_text_tells_the_fact_the_calls_and_how_to_see_it_again() -> None:
     failure = find_sequential(planted, channel, CONVICTING)
     assert failure is not None
     assert describe_sequential(failure) == text
+
+
+class NeverReturning(channel.Channel):
+    """Its second message can only be skipped by who has all the time there is: a native call, with the GIL."""
+
+    def skip_force(self) -> int | None:
+        if self.state().head:
+            ctypes.PyDLL(None).pause()
+        return super().skip_force()
+
+
+class Crashing(channel.Channel):
+    """Follows a null pointer where a batch is larger than two."""
+
+    def try_read_many(self, limit: int) -> list[channel.Entry]:
+        if limit > 2:
+            ctypes.string_at(0)
+        return super().try_read_many(limit)
+
+
+def test_a_call_that_never_returns_is_cut_shrunk_and_named() -> None:
+    machine = machine_of(NeverReturning, channel)
+    machine.confinement.patience_s = 1.0
+    with pytest.raises(NotAsSpecified) as raised:
+        check_machine(machine, CONVICTING)
+    fact, _, _, *calls, _, replay, blob = str(raised.value).splitlines()
+    assert fact == "not as specified: skip_force(handle=0) did not return within 1 s"
+    assert len(calls) == 3, "a message that is removed, or one behind it that is skipped too"
+    assert calls[-1] == "skip_force(handle=0)"
+    assert replay.startswith("replay: run_sequence(Confinement(Channel, channel), CallSequence")
+    assert blob.startswith("hypothesis: @reproduce_failure(")
+    assert not multiprocessing.active_children()
+
+
+def test_a_call_that_kills_its_process_is_shrunk_and_named() -> None:
+    failure = find_sequential(Crashing, channel, CONVICTING)
+    assert failure is not None
+    assert failure.fact == "try_read_many(handle=0, limit=3) ended its process: SIGSEGV"
+    assert [str(step) for step in failure.sequence.steps] == ["try_read_many(handle=0, limit=3)"]
+    assert not multiprocessing.active_children()
+
+
+def test_a_hang_that_is_not_seen_again_is_told_with_all_its_calls(tmp_path: Path) -> None:
+    been = tmp_path / "been"
+
+    class HangingOnce(channel.Channel):
+        def skip_force(self) -> int | None:
+            if not been.exists():
+                been.touch()
+                ctypes.PyDLL(None).pause()
+            return super().skip_force()
+
+    steps = [Step("peek", {"handle": 0}), Step("skip_force", {"handle": 0}), Step("peek", {"handle": 0})]
+    once = CallSequence(Start(), tuple(steps))
+    with Confinement(HangingOnce, channel, patience_s=0.5) as confinement:
+        assert reduce_sequence(confinement, once) == (once, "skip_force(handle=0) did not return within 0.5 s")
 
 
 def test_a_sequence_survives_json() -> None:
@@ -182,4 +250,4 @@ def test_a_wrong_sequence_is_refused(data: dict[str, object], message: str) -> N
 
 def test_an_unknown_call_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(SequenceError, match=r"unknown call 'check_state'; there are connect, "):
-        run_sequence(channel.Channel, channel, CallSequence(Start(), (Step("check_state", {}),)))
+        run_sequence(Confinement(channel.Channel, channel), CallSequence(Start(), (Step("check_state", {}),)))
