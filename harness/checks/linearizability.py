@@ -82,7 +82,7 @@ def _linearize(
         calls = [recording.calls[index] for index in part]
         operations = [_operation(call) for call in calls]
         try:
-            found = search(model, operations, list(map(interval, calls)), batches=_batches(calls), give_up=give_up)
+            found = search(model, operations, list(map(interval, calls)), batches=_sequences(calls), give_up=give_up)
             _replay(model, operations, found.order)
         except StepError as error:
             raise HistoryError(f"{recording.name}:{calls[error.operation].line}: {name}: {error}") from error
@@ -144,14 +144,24 @@ def interval(call: Call) -> tuple[int, int]:
     return begin, call.returned
 
 
-def _batches(calls: list[Call]) -> list[list[int]]:
-    """The messages of every call of several, in their order."""
-    batches: dict[tuple[int | str, int], list[int]] = {}
-    for index, call in enumerate(calls):
-        number = call.fields.get("batch")
-        if number is not None:
-            batches.setdefault((call.process, number), []).append(index)
-    return [batch for batch in batches.values() if len(batch) > 1]
+def _sequences(calls: list[Call]) -> list[list[int]]:
+    """Calls of one process whose order intervals do not tell: messages of one batch, and calls at equal stamps."""
+    by_process: dict[int | str, list[int]] = {}
+    for index in sorted(range(len(calls)), key=lambda index: calls[index].line):
+        by_process.setdefault(calls[index].process, []).append(index)
+    sequences: list[list[int]] = []
+    for indices in by_process.values():
+        batch, latest = None, -1  # of the call before: its number, and when all of it had returned
+        for index in indices:
+            call = calls[index]
+            number = call.fields.get("batch")
+            together = number is not None and number == batch
+            if together or call.invoked == latest:
+                sequences[-1].append(index)
+            else:
+                sequences.append([index])
+            batch, latest = number, max(latest, call.returned) if together else call.returned
+    return [sequence for sequence in sequences if len(sequence) > 1]
 
 
 def _replay(model: Specification, operations: list[Operation], order: Iterable[int]) -> None:

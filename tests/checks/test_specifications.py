@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.checks import check_fifo
 from harness.checks.linearizability import check_specification
 from harness.checks.specifications import SPECIFICATIONS, Operation, SpecificationError, find
 from harness.checks.wgl import search
-from harness.exchange import Call, Recording
+from harness.exchange import Call, Recording, load_history, load_recording
 from harness.history import HistoryError
 from harness.verdict import Outcome, Witness
 
@@ -416,6 +419,47 @@ def test_a_constructor_takes_the_capacity() -> None:
 
     with pytest.raises(HistoryError, match="drawn: Bare: the constructor, which takes the capacity"):
         check_specification(calls_of_a_counter(1), Bare, budget=60)  # type: ignore[arg-type]
+
+
+COARSE = [("write", 1), ("write", 2), ("read", 2), ("read", 1)]
+"""Calls of one process that come out the wrong way round."""
+
+
+def swapped(path: Path, *intervals: tuple[int, int], processes: tuple[int, ...] = (0, 0, 1, 1)) -> Path:
+    """A file of the calls of COARSE at these times."""
+    events: list[dict[str, Any]] = [{"history": 1, "capacity": 9}]
+    for (f, value), process, (begin, end) in zip(COARSE, processes, intervals, strict=True):
+        common = {"process": process, "f": f, "value": value}
+        events += [{"time": begin, "type": "invoke"} | common, {"time": end, "type": "ok"} | common]
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return path
+
+
+def test_the_calls_of_one_process_have_an_order_at_equal_stamps(tmp_path: Path) -> None:
+    """The general search knows it; the FIFO decision, which rests on intervals, does not."""
+    path = swapped(tmp_path / "h.jsonl", (5, 5), (5, 5), (5, 6), (6, 7))
+    recording = load_recording(path)
+    for name in ("fifo", "fifo-messages", "per-writer-order"):
+        assert check_specification(recording, find(name), budget=60).rule == "STUCK"
+    assert check_fifo(load_history(path)).outcome is Outcome.PASS
+    # of two processes nobody knows the order
+    apart = load_recording(swapped(path, (5, 5), (5, 5), (5, 6), (6, 7), processes=(0, 1, 2, 2)))
+    assert check_specification(apart, find("fifo"), budget=60).outcome is Outcome.PASS
+    # a clock that ticks in between tells both
+    assert check_fifo(load_history(swapped(path, (1, 2), (3, 4), (5, 6), (7, 8)))).rule == "ORDER"
+
+
+def test_calls_at_equal_stamps_come_before_and_after_a_batch() -> None:
+    """At one stamp: a write, two in one batch, a write; then they come out."""
+    calls = [
+        Call(0, "write", 1, None, "ok", 5, 5, 1),
+        *(Call(0, "write_many", value, None, "ok", 5, 5, value, fields={"batch": 1}) for value in (2, 3)),
+        Call(0, "write", 4, None, "ok", 5, 5, 4),
+    ]
+    for order in itertools.permutations((1, 2, 3, 4)):
+        reads = [Call(1, "read", None, value, "ok", 10 * at, 10 * at + 1, 4 + at) for at, value in enumerate(order, 1)]
+        verdict = check_specification(Recording("drawn", (*calls, *reads)), find("fifo"), budget=60)
+        assert (verdict.outcome is Outcome.PASS) == (order == (1, 2, 3, 4)), order
 
 
 def batch_recording(first: int, second: int) -> Recording:
