@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -39,6 +40,14 @@ class _NobodyReads(Exception):
     """Standard output, or standard error, is closed."""
 
 
+class _NotWrittenError(Exception):
+    """What was to be said could not be written."""
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What writing ends with, and opening does not."""
+
+
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -60,6 +69,10 @@ class _LazyGroup(click.Group):
             sys.stdout.flush()
         except BrokenPipeError as error:
             raise _NobodyReads from error
+        except OSError as error:
+            if error.errno not in _NO_ROOM or error.filename is not None:
+                raise
+            raise _NotWrittenError(error.strerror) from error
         return result
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> int:  # type: ignore[override]
@@ -77,14 +90,22 @@ class _LazyGroup(click.Group):
             click.echo("interrupted", err=True)
             return EXIT_INTERRUPTED
         except _NobodyReads:
-            # what is still to be flushed goes nowhere
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _silence()
             return EXIT_PIPE
+        except _NotWrittenError as error:
+            _silence()
+            click.echo(f"channel-harness: the output could not be written: {error}", err=True)
+            return EXIT_ENVIRONMENT
         except Exception:
             traceback.print_exc()
             click.echo("channel-harness: internal error (above); please report it", err=True)
             return EXIT_ENVIRONMENT
         return result if isinstance(result, int) else 0
+
+
+def _silence() -> None:
+    """What is still to be flushed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
 import sys
 import time
@@ -21,6 +22,7 @@ import click
 from harness.checks.judgement import BUDGET_S, FIFO, Judgement, judge
 from harness.checks.specifications import SPECIFICATIONS, SpecificationError, find
 from harness.commands.outputs import open_outputs
+from harness.exchange.files import STANDARD_INPUT
 from harness.exchange.memory import available
 from harness.history import HistoryError
 from harness.record import RunRecord
@@ -44,6 +46,11 @@ class _Task:
     memory: int
     stream: bool
     recorded: bool
+
+    @property
+    def runs_foreign_code(self) -> bool:
+        """Is it judged by a class of the user?"""
+        return self.specification not in (None, *SPECIFICATIONS)
 
 
 @click.command("check")
@@ -117,6 +124,8 @@ def command(
             find(specification)
         except SpecificationError as error:
             raise click.UsageError(str(error)) from error
+    if files.count(STANDARD_INPUT) > 1:
+        raise click.UsageError("'-' is given twice; standard input can be read once")
     if stream and specification not in (None, FIFO):
         raise click.UsageError(f"--stream judges a {FIFO} alone, not {specification!r}; leave --stream out")
     for name, number in (("--budget", budget), ("--memory", memory)):
@@ -133,37 +142,61 @@ def command(
 
 
 def _judge_all(tasks: list[_Task], jobs: int) -> list[_Judged]:
-    """Judge every file, several at a time; one that is not understood does not keep the others from their verdicts."""
-    if len(tasks) == 1 or jobs == 1:
+    """Judge every file, several at a time; one that is not understood does not keep the others from their verdicts.
+
+    Standard input is read here, for a process that is killed takes what it has read with it. What runs a class of the
+    user, which may end its process, is judged in others.
+    """
+    foreign = any(task.runs_foreign_code for task in tasks)
+    if not foreign and (len(tasks) == 1 or jobs == 1):
         return [_judge_one(task) for task in tasks]
     judgements: dict[int, _Judged] = {}
-    with _processes(min(jobs, len(tasks))) as pool:
-        pending = [pool.submit(_judge_one, task) for task in tasks]
-        for index, future in enumerate(pending):
+    here = [index for index, task in enumerate(tasks) if task.file == STANDARD_INPUT]
+    there = [index for index, task in enumerate(tasks) if task.file != STANDARD_INPUT]
+    if foreign:
+        judgements |= {index: _judge_alone(tasks[index]) for index in here}
+    with _processes(max(1, min(jobs, len(tasks)) - len(here))) as pool:
+        pending = {index: pool.submit(_judge_one, tasks[index]) for index in there}
+        judgements |= {index: _judge_one(tasks[index]) for index in here if index not in judgements}
+        for index, future in pending.items():
             with suppress(BrokenProcessPool):
                 judgements[index] = future.result()
-    # one process that was killed breaks the pool for all: what it left is judged in a process of its own each
-    for index, task in enumerate(tasks):
+    # one process that ended breaks the pool for all: what it left is judged in a process of its own each
+    for index in there:
         if index not in judgements:
-            with _processes(1) as alone:
-                try:
-                    judgements[index] = alone.submit(_judge_one, task).result()
-                except BrokenProcessPool:
-                    error = f"{task.file}: the process that judged it was killed; is there memory enough?"
-                    judgements[index] = _recorded(Judgement(task.file, error=error), task)
+            judgements[index] = _judge_alone(tasks[index])
     return [judgements[index] for index in range(len(tasks))]
+
+
+def _judge_alone(task: _Task) -> _Judged:
+    """Judge one file in a process of its own."""
+    with _processes(1) as alone:
+        try:
+            return alone.submit(_judge_one, task).result()
+        except BrokenProcessPool:
+            cause = "was it killed, and is there memory enough?"
+            if task.runs_foreign_code:
+                cause = f"does {task.specification} end it, or was it killed?"
+            error = f"{task.file}: the process that judged it ended without an answer; {cause}"
+            return _recorded(Judgement(task.file, error=error), task)
 
 
 @contextmanager
 def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
     """Processes to judge in; an interrupt ends them in the middle of what they do."""
-    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(count, get_context("spawn"), initializer=_read_standard_input) as pool:
         try:
             yield pool
         except KeyboardInterrupt:
             for process in active_children():
                 process.terminate()
             raise
+
+
+def _read_standard_input() -> None:
+    """A process of a pool reads nothing from it by default, although it has it."""
+    with suppress(OSError):  # it may be closed
+        sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
 
 
 def _judge_one(task: _Task) -> _Judged:

@@ -26,7 +26,7 @@ from harness.exchange.pairing import CallColumns, Pairing
 from harness.exchange.to_history import QueueRows
 from harness.history import History, HistoryError
 
-__all__ = ["Reading", "load_history", "load_recording", "open_reading", "open_stream", "save_history"]
+__all__ = ["STANDARD_INPUT", "Reading", "load_history", "load_recording", "open_reading", "open_stream", "save_history"]
 
 _Reader = Callable[[str, Iterator[Piece], Vocabulary, dict[str, Any]], Iterator[EventColumns]]
 _READERS: dict[str, _Reader] = {

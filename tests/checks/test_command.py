@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.checks.specifications import SPECIFICATIONS
-from harness.cli import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_USAGE, cli
+from harness.cli import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_USAGE, cli
 
 GOOD = """{"history": 1, "spec": "fifo"}
 {"time": 0, "process": 0, "type": "invoke", "f": "write", "value": "a"}
@@ -85,6 +86,7 @@ def test_verdicts(arguments: list[str], code: int, words: str, capsys: pytest.Ca
         (["good.jsonl", "--memory", "inf"], "expected a finite number"),
         (["register.log", "--spec", "key-value"], "takes a pair"),
         ([], "no FILE"),
+        (["-", "good.jsonl", "-"], "'-' is given twice"),
     ],
 )
 def test_what_is_not_understood_gets_one_line_and_no_verdict(
@@ -339,3 +341,51 @@ def test_a_full_without_a_capacity_is_named_and_hides_no_verdict(
     )
     assert cli.main(["check", str(path)]) == 0
     assert "1 FULL not judged: the capacity is unknown" in capsys.readouterr().out
+
+
+def run_check(folder: Path, *arguments: str, text: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", "check", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.run(command, cwd=folder, input=text, text=True, timeout=60, check=False, **pipes)
+
+
+def test_standard_input_beside_files(folder: Path) -> None:
+    (folder / "own.py").write_text(OWN_SPECIFICATION)
+    told = run_check(folder, "good.jsonl", "-", "nothing.jsonl", text=BAD)
+    assert told.returncode == 1, told
+    assert [line.split()[:2] for line in told.stdout.splitlines() if line[0] != " "] == [
+        ["PASS", "good.jsonl"],
+        ["FAIL", "-"],
+        ["INCONCLUSIVE", "nothing.jsonl"],
+    ]
+    counted = GOOD.replace('"fifo"', '"own"').replace("write", "add").replace('"a"', "3")
+    (folder / "count.jsonl").write_text(counted)
+    told = run_check(folder, "count.jsonl", "-", "--spec", "own:Counter", text=counted.replace("3}", "4}", 1))
+    assert told.returncode == 1, told
+    assert told.stdout.count("PASS") == 1 + 1, told.stdout
+    assert "FAIL         -" in told.stdout
+
+
+@pytest.mark.parametrize("leave", ["os._exit(0)", "os.kill(os.getpid(), 11)"])
+@pytest.mark.parametrize("files", [["good.jsonl"], ["-"], ["good.jsonl", "empty.jsonl"]])
+def test_a_specification_that_ends_its_process_is_named_with_the_file(
+    folder: Path, files: list[str], leave: str
+) -> None:
+    (folder / "empty.jsonl").write_text("")
+    (folder / "leaves.py").write_text(
+        "import os\n" + OWN_SPECIFICATION.replace("if operation.f", f"{leave}\n        if operation.f")
+    )
+    told = run_check(folder, *files, "--spec", "leaves:Counter", text=GOOD)
+    assert told.returncode == EXIT_USAGE, told
+    assert f"{files[0]}: the process that judged it ended without an answer; does leaves:Counter end it" in told.stderr
+    assert len(told.stderr.splitlines()) == 1
+    assert ("INCONCLUSIVE empty.jsonl" in told.stdout) == (len(files) == 2)
+
+
+@pytest.mark.parametrize("arguments", [["good.jsonl"], ["bad.jsonl", "--json", "-"]])
+def test_an_output_that_cannot_be_written_is_one_line_and_no_pass(folder: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        told = run_check(folder, *arguments, stdout=full)
+    assert told.returncode == EXIT_ENVIRONMENT
+    assert "the output could not be written: No space left on device" in told.stderr.splitlines()[-1]
+    assert "Traceback" not in told.stderr
