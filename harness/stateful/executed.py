@@ -48,6 +48,15 @@ HANDED_OVER = 20_000
 _DEADLINE_S = 5.0
 """Of a program on real workers; one that has not ended by then is cut, and judged as far as it came."""
 
+_SHOWN_BY = {
+    "integrity": {"history"},
+    "fifo": {"history"},
+    "retries": {"history"},
+    "timeliness": {"history", "stuck"},
+    "progress": {"stuck", "unbounded"},
+}
+"""By property of a run, the explorer's faults that are the same: it judges a history as a whole."""
+
 _TAKES = (Kind.READ, Kind.TRY_READ, Kind.READ_MANY, Kind.SKIP_FORCE)
 
 
@@ -98,6 +107,14 @@ class ExecutedFailure:
         return isinstance(self.explored, ExploredFailure)
 
     @property
+    def is_same_rule(self) -> bool:
+        """Is what the explorer found what the run has broken?"""
+        if isinstance(self.explored, BudgetSpent):
+            return False
+        fault = self.explored.exploration.verdict.rule
+        return any(fault in _SHOWN_BY.get(verdict.property, ()) for verdict in self.failed)
+
+    @property
     def verdict(self) -> Verdict:
         """That of the run, with the explorer's word on it."""
         first = self.failed[0]
@@ -111,8 +128,9 @@ class ExecutedFailure:
             return f"not reproduced by the explorer within {spent.executions:,} executions: {spent.reason}"
         found, exploration = self.explored, self.explored.exploration
         calls = "1 operation" if found.operations == 1 else f"{found.operations} operations"
+        which = "the same rule" if self.is_same_rule else "another rule"
         return (
-            f"reproduced by the explorer: {exploration.verdict.rule}, {calls}, {found.cost}, "
+            f"reproduced by the explorer, {which}: {exploration.verdict.rule}, {calls}, {found.cost}, "
             f"schedule {exploration.schedule}"
         )
 
@@ -217,8 +235,9 @@ def hand_over(
 ) -> ExecutedFailure:
     """Ask the explorer for a violation in a program that failed on real workers; what it finds is shrunk.
 
-    Somebody who was killed is killed before each of the accesses that could have been that one; for on real workers
-    only the call is known, and how many accesses it had made.
+    Somebody who was killed is killed before each of the accesses that could have been that one, the likeliest first;
+    for on real workers only the call is known, and how many accesses it had made. What breaks another rule is handed
+    back if nothing is found that breaks the same.
 
     Args:
         executed: the program. cell: where it failed, with the planted bug. failed: verdicts of that run, one or more.
@@ -233,6 +252,7 @@ def hand_over(
     places = _places(executed)
     each = max(1, executions // len(places))
     spent, reason = 0, ""
+    other: ExecutedFailure | None = None
     for drawn in places:
         try:
             found = convict(drawn, mutant=mutant, every=every, executions=each)
@@ -240,23 +260,33 @@ def hand_over(
             reason = reason or f"it does not take the program: {error}"
             break
         if isinstance(found, ExploredFailure):
-            return ExecutedFailure(executed, cell, failed, found)
+            failure = ExecutedFailure(executed, cell, failed, found)
+            if failure.is_same_rule:
+                return failure
+            other = other or failure
+            continue
         spent, reason = spent + found.executions + found.cut, found.verdict.reason
-    return ExecutedFailure(executed, cell, failed, BudgetSpent(spent, reason))
+    return other or ExecutedFailure(executed, cell, failed, BudgetSpent(spent, reason))
 
 
 def _places(executed: Executed) -> list[Drawn]:
     """The program as the explorer takes it, once for each place where its killed workers may have died; then again with
-    a worker that drains the channel."""
+    a worker that drains the channel. Where somebody is killed, nobody waits: so at last everybody lives, and time-outs
+    may come."""
     program = _unrolled(executed.program)
-    if executed.kills:
-        program = survivable(program)
-    dying = [
-        [(kill.worker, access) for access in range(STEPS_OF_A_CALL * len(executed.program.workers[kill.worker]) + 1)]
-        for kill in executed.kills
-    ]
-    shapes = (program, _drained(program))
-    return [Drawn(shape, kills) for shape in shapes for kills in itertools.product(*dying)]
+    if not executed.kills:
+        return [Drawn(program), Drawn(_drained(program))]
+    dying = [_accesses(kill, len(executed.program.workers[kill.worker])) for kill in executed.kills]
+    shapes = (survivable(program), _drained(survivable(program)))
+    dead = [Drawn(shape, kills) for shape in shapes for kills in itertools.product(*dying)]
+    return [*dead, Drawn(program), Drawn(_drained(program))]
+
+
+def _accesses(kill: Kill, calls: int) -> list[tuple[int, int]]:
+    """(worker, access) of all that could be the one before which it was killed; around where it was, first."""
+    reached = STEPS_OF_A_CALL * (kill.after or 0) + kill.step
+    accesses = range(STEPS_OF_A_CALL * calls + 1)
+    return [(kill.worker, access) for access in sorted(accesses, key=lambda access: abs(access - reached))]
 
 
 def _unrolled(program: Program) -> Program:

@@ -46,7 +46,7 @@ def assert_reproduced(found: ExecutedFailure | None) -> None:
     assert isinstance(found.explored, ExploredFailure), found.word
     explored = found.explored
     schedule = explored.exploration.schedule
-    assert f"reproduced by the explorer: {explored.exploration.verdict.rule}, " in found.verdict.reason
+    assert f"reproduced by the explorer, the same rule: {explored.exploration.verdict.rule}, " in found.verdict.reason
     assert found.verdict.reason.endswith(f"schedule {schedule}")
     assert found.verdict.outcome is Outcome.FAIL
     shown = replay(explored.program, schedule, mutant=explored.mutant, every=explored.every, kills=explored.kills)
@@ -72,6 +72,27 @@ def test_what_fails_after_a_kill_is_reproduced_with_a_kill() -> None:
     found = hand_over(killed, Cell("processes", mutant="no-recovery"), LOST)
     assert isinstance(found.explored, ExploredFailure), found.word
     assert [worker for worker, _ in found.explored.kills] == [0]
+
+
+def test_a_program_with_a_kill_is_handed_over_without_it_at_last_and_with_its_time_outs() -> None:
+    """Worker 1 waits for a message until its time is up, whoever dies."""
+    write = operations([{"kind": Kind.WRITE.value, "value": message_value(0, 0), "size": 8, "timeout": 100_000}])
+    read = operations([{"kind": Kind.READ.value, "timeout": 100_000}])
+    killed = Executed(Program("by hand", (write, read), 96), (Kill(0, after=0, step=9),))
+    found = hand_over(killed, Cell("processes", mutant="early-timeout"), LOST)
+    assert isinstance(found.explored, ExploredFailure), found.word
+    assert not found.explored.kills
+    assert [int(row["timeout"]) > 0 for script in found.explored.program.workers for row in script] == [True]
+
+
+def test_what_breaks_another_rule_is_told_as_that() -> None:
+    """The run is said to have starved; the explorer sees a lost message."""
+    starved = (Verdict.failed("progress", "starved", Witness("worker 1 starved")),)
+    found = hand_over(Executed(one_write()), Cell("threads", mutant="dropped-message:1"), starved)
+    assert found.is_reproduced
+    assert not found.is_same_rule
+    assert found.word.startswith("reproduced by the explorer, another rule: history, ")
+    assert hand_over(Executed(one_write()), Cell("threads", mutant="dropped-message:1"), LOST).is_same_rule
 
 
 def test_what_the_explorer_does_not_see_it_says_so() -> None:
@@ -120,7 +141,7 @@ def test_a_test_that_fails_tells_the_program_the_word_and_how_to_see_it_again() 
     with pytest.raises(ViolationError) as raised:
         check_executed(Cell("threads", mutant="dropped-message:2"), chosen)
     text = str(raised.value)
-    parts = ["integrity: lost", "program, on threads (native): ", "worker A", "reproduced by the explorer: "]
+    parts = ["integrity: lost", "program, on threads (native): ", "worker A", "reproduced by the explorer, "]
     parts += ["interleaving, ", "replay: replay(", "hypothesis: @example(", "hypothesis, the program that ran: "]
     assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
     assert text.splitlines()[-1].startswith("hypothesis, the program that ran: @reproduce_failure(")
