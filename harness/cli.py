@@ -77,6 +77,9 @@ class _LazyGroup(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> int:  # type: ignore[override]
         """Like click's, but errors are one line and exit codes are the project's."""
+        if not (sys.argv[1:] if args is None else args):
+            click.echo(self.get_help(click.Context(self, info_name="channel-harness")), err=True)
+            return EXIT_USAGE
         try:
             result = super().main(args, prog_name="channel-harness", standalone_mode=False)
         except click.UsageError as error:
@@ -95,6 +98,9 @@ class _LazyGroup(click.Group):
         except _NotWrittenError as error:
             _silence()
             click.echo(f"channel-harness: the output could not be written: {error}", err=True)
+            return EXIT_ENVIRONMENT
+        except OSError as error:
+            click.echo(f"channel-harness: {error}", err=True)
             return EXIT_ENVIRONMENT
         except Exception:
             traceback.print_exc()
@@ -119,7 +125,6 @@ def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> N
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    no_args_is_help=True,
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."

@@ -42,7 +42,7 @@ class Finding:
 
 def examine() -> Iterator[Finding]:
     """All findings, cheap ones first. Takes about a second; leaves nothing behind."""
-    for look in (_platform, _cores, _shared_memory, _channel, _recovery, _clock, _wake_up, _tools):
+    for look in (_platform, _cores, _shared_memory, _leftovers, _channel, _recovery, _clock, _wake_up, _tools):
         try:
             yield look()
         except Exception as error:
@@ -78,6 +78,18 @@ def _shared_memory() -> Finding:
     if usage.free < _LEAST_SHM_BYTES:
         return Finding(Level.WARNING, "shared memory", f"{text}; {_LEAST_SHM_BYTES >> 20} MiB are wanted")
     return Finding(Level.OK, "shared memory", text)
+
+
+def _leftovers() -> Finding:
+    """Channels that may have been left by processes that were killed, or may wait for their next user."""
+    from channel import _core
+
+    names = sorted(_core.unattached_segments())
+    if not names:
+        return Finding(Level.OK, "leftovers", f"somebody is attached to every channel in {_SHM}")
+    return Finding(
+        Level.OK, "leftovers", f"nobody is attached to {', '.join(names)}; if nobody will connect to it, rm {_SHM}/NAME"
+    )
 
 
 def _channel() -> Finding:

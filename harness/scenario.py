@@ -74,6 +74,8 @@ class Parameters:
                 f"payload is a size or MIN-MAX from {MIN_PAYLOAD} to {largest} bytes (capacity - 24); "
                 f"got {self.payload_min}-{self.payload_max}"
             )
+        if self.max_round_trips is not None and not 1 <= self.max_round_trips < 2**32:
+            raise ScenarioError(f"max_round_trips is from 1 to {2**32 - 1}; got {self.max_round_trips}")
         if self.seed < 0:
             raise ScenarioError(f"seed is a whole number from 0; got {self.seed}")
 

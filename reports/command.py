@@ -20,6 +20,7 @@ __all__ = ["command"]
 )
 def command(record: tuple[Path, ...], out: Path) -> int:
     """Make one report from run records and results.json files; exit code as for the runs themselves."""
+    from harness.commands.outputs import open_outputs
     from harness.record import RecordError
     from reports import announce, overall, write_report
     from reports.results import load_records
@@ -28,6 +29,7 @@ def command(record: tuple[Path, ...], out: Path) -> int:
         records = [loaded for path in record for loaded in load_records(path)]
     except RecordError as error:
         raise click.UsageError(str(error)) from error
+    open_outputs(report=out)
     page = write_report(records, out)
     announce(records)
     outcome, reason = overall(records)

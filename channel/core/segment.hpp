@@ -1,7 +1,10 @@
 // A channel in a named segment: a file in /dev/shm, mapped shared.
 #pragma once
 
+#include <dirent.h>
 #include <sys/random.h>
+
+#include <string_view>
 
 #include "channel/core/block.hpp"
 
@@ -12,9 +15,15 @@ public:
     static constexpr const char* kDirectory = "/dev/shm/";
     static constexpr const char* kAnonymousPrefix = "ipc-channel-";
 
-    // Creates the segment `name` (empty: a unique one is made up) and maps it. It appears under its name complete, or
-    // not at all: the file has no name while it is made, so a process killed in here leaves nothing behind.
+    // Creates the segment `name` (empty: a unique one is made up) and maps it. It appears under its name complete and
+    // attached to, or not at all: the file has no name while it is made, so a process killed in here leaves nothing
+    // behind, and sweep() never sees a segment that its creator has yet to lock.
     static std::shared_ptr<SegmentBlock> create(const std::string& name, const Geometry& geometry) {
+        if (name.starts_with(kAnonymousPrefix))
+            throw BlockError(BlockErrorKind::invalid, std::string("names that begin with '") + kAnonymousPrefix +
+                                                          "' are those of segments without a name; got '" + name +
+                                                          "'");
+        if (name.empty()) sweep_once();
         const std::string final_name = name.empty() ? anonymous_name() : checked(name);
         FileDescriptor file(open(kDirectory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
         if (file.get() < 0) throw BlockError::system("cannot make a file in /dev/shm", errno);
@@ -25,6 +34,7 @@ public:
         Mapping mapping(file, geometry.block_bytes());
         format(mapping.base(), geometry);
         const std::string self = "/proc/self/fd/" + std::to_string(file.get());
+        std::shared_ptr<SegmentBlock> block = attach(std::move(file), std::move(mapping), geometry, final_name);
         if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, (kDirectory + final_name).c_str(), AT_SYMLINK_FOLLOW) != 0) {
             if (errno == EEXIST)
                 throw BlockError(BlockErrorKind::exists, "a segment named '" + final_name +
@@ -32,12 +42,7 @@ public:
                                                              "another name");
             throw BlockError::system("cannot name the segment '" + final_name + "'", errno);
         }
-        try {
-            return attach(std::move(file), std::move(mapping), geometry, final_name);
-        } catch (...) {
-            unlink(final_name);
-            throw;
-        }
+        return block;
     }
 
     static std::shared_ptr<SegmentBlock> connect(const std::string& name) {
@@ -69,6 +74,26 @@ public:
         if (::unlink((kDirectory + checked(name)).c_str()) == 0) return true;
         if (errno == ENOENT) return false;
         throw BlockError::system("cannot unlink the segment '" + name + "'", errno);
+    }
+
+    // Names of this user's channels that nobody is attached to. Every process that is attached holds a lock on the file,
+    // from before the name appears until it exits, and the kernel answers for all process namespaces, where a pid would
+    // not. What is no channel of this layout is not among them.
+    static std::vector<std::string> unattached() {
+        std::vector<std::string> names;
+        DIR* const directory = opendir(kDirectory);
+        if (directory == nullptr) return names;
+        while (const dirent* const entry = readdir(directory))
+            if (abandoned(std::string(kDirectory) + entry->d_name)) names.emplace_back(entry->d_name);
+        closedir(directory);
+        return names;
+    }
+
+    // Removes those of them that are named `prefix`PID-HEX: a creator that was killed has left them.
+    static std::vector<std::string> sweep(const std::string& prefix) {
+        std::vector<std::string> removed = unattached();
+        std::erase_if(removed, [&](const std::string& name) { return !made_up(name, prefix) || !unlink(name); });
+        return removed;
     }
 
     ~SegmentBlock() override {
@@ -152,6 +177,32 @@ private:
             throw BlockError(BlockErrorKind::invalid,
                              "a segment name has 1 to 200 bytes and no '/'; got '" + name + "'");
         return name;
+    }
+
+    // Once in a process is enough, and keeps the cost out of every later create.
+    static void sweep_once() {
+        static std::atomic<bool> done{false};  // no guarded static: a fork in the middle would leave its guard taken
+        if (!done.exchange(true)) sweep(kAnonymousPrefix);
+    }
+
+    static bool made_up(std::string_view name, std::string_view prefix) {
+        if (!name.starts_with(prefix)) return false;
+        name.remove_prefix(prefix.size());
+        const std::size_t dash = name.find('-');
+        return dash != 0 && dash != name.npos && dash + 1 != name.size() &&
+               name.find_first_not_of("0123456789") == dash &&
+               name.find_first_not_of("0123456789abcdef", dash + 1) == name.npos;
+    }
+
+    // A channel of this user's, attached to by nobody. What cannot be asked is not abandoned.
+    static bool abandoned(const std::string& path) {
+        const FileDescriptor file(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+        struct stat status {};
+        std::array<u64, 2> constants{};
+        return file.get() >= 0 && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
+               status.st_uid == geteuid() &&
+               pread(file.get(), constants.data(), sizeof constants, 0) == static_cast<ssize_t>(sizeof constants) &&
+               constants == std::array<u64, 2>{kMagic, kLayoutVersion} && SlotLock::nobody_holds(file);
     }
 
     static std::string anonymous_name() {

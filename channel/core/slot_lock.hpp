@@ -66,6 +66,13 @@ public:
         return query.l_type != F_UNLCK;
     }
 
+    // Is no slot of this file taken? Asked through a description that holds none; unknown is not free.
+    static bool nobody_holds(const FileDescriptor& asker) {
+        struct flock query = byte_lock(0);
+        query.l_len = 0;  // to the end of the file, wherever that is
+        return fcntl(asker.get(), F_OFD_GETLK, &query) == 0 && query.l_type == F_UNLCK;
+    }
+
     // In the child of a fork: the inherited description would keep a dead parent alive, so it is closed and a slot of
     // the child's own is taken. No slot left: slot() is kNoSlot, and the channel refuses to write.
     void after_fork_in_child() noexcept {

@@ -90,9 +90,15 @@ inline bool to_deadline(PyObject* timeout, Nanoseconds& deadline) {
     return true;
 }
 
-inline bool to_u64(PyObject* number, u64& value) {
+// An entry id. False with a Python error set.
+inline bool to_entry_id(PyObject* number, u64& value) {
     value = PyLong_AsUnsignedLongLong(number);
-    return !(value == ~u64{0} && PyErr_Occurred() != nullptr);
+    if (value != ~u64{0} || PyErr_Occurred() == nullptr) return true;
+    const bool out_of_range = PyErr_ExceptionMatches(PyExc_OverflowError) != 0;
+    PyErr_Clear();  // nothing may stand while the number's repr is asked for
+    if (out_of_range) PyErr_Format(PyExc_ValueError, "an entry id is from 0 to 2**64 - 1; got %R", number);
+    else PyErr_Format(PyExc_TypeError, "an entry id is a whole number; got %R", number);
+    return false;
 }
 
 }  // namespace ipc::python

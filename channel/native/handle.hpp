@@ -223,7 +223,7 @@ public:
     static PyObject* skip(PyObject* self, PyObject* target) {
         Handle* const handle = of(self);
         u64 wanted = 0;
-        if (handle == nullptr || !to_u64(target, wanted)) return nullptr;
+        if (handle == nullptr || !to_entry_id(target, wanted)) return nullptr;
         Effort effort;
         Position seen = 0;
         const Status status = handle->core_->skip(wanted, seen, effort);
@@ -425,8 +425,8 @@ private:
         return handle->raise_status(status, effort);
     }
 
-    // Sets the Python error of a status that is none of the ordinary answers.
-    PyObject* raise_status(Status status, const Effort& effort, u64 size = 0) {
+    // Sets the Python error of a status that is none of the ordinary answers. `size`: of the message, for a write.
+    PyObject* raise_status(Status status, const Effort& effort, std::optional<u64> size = std::nullopt) {
         if (PyErr_Occurred() != nullptr) return nullptr;  // a signal handler's, or out of memory
         if (block_ == nullptr) return raise_closed();
         const u64 max_message = core_->geometry().max_message();
@@ -440,11 +440,15 @@ private:
                 const u64 room = core_->geometry().capacity() - kEntryAlignment;
                 if (core_->snapshot(seen, looking) == Status::ok && seen.bytes <= room) free = room - seen.bytes;
                 if (status == Status::full)
-                    return raise("ChannelFull", entry_bytes(size), free, core_->geometry().capacity(), max_message);
-                if (status == Status::timeout) return raise("ChannelTimeout", "nothing came or fitted in time");
+                    return raise("ChannelFull", entry_bytes(*size), free, core_->geometry().capacity(), max_message);
+                if (status == Status::timeout && size.has_value())
+                    return raise("ChannelTimeout", "the message still did not fit when the time-out passed: it needs " +
+                                                       std::to_string(entry_bytes(*size)) + " bytes, " +
+                                                       std::to_string(free) + " are free");
+                if (status == Status::timeout) return raise("ChannelTimeout", "no message came before the time-out passed");
                 return raise("ChannelRetryLimit", effort.rounds);
             }
-            case Status::too_large: return raise("MessageTooLarge", size, max_message);
+            case Status::too_large: return raise("MessageTooLarge", *size, max_message);
             case Status::closed: return raise("ChannelClosed", "the channel was shut down");
             case Status::corrupted:
                 return raise("ChannelCorrupted", "the channel's memory holds what no participant wrote");

@@ -1,4 +1,6 @@
 // channel._core: the production channel, and nothing planted.
+#include <nanobind/stl/vector.h>
+
 #include "channel/native/handle.hpp"
 
 namespace nb = nanobind;
@@ -17,6 +19,10 @@ NB_MODULE(_core, module) {
             throw nb::python_error();
         }
     }, nb::arg("name"), "Remove a segment's name; False if there is none.");
+    module.def("unattached_segments", &SegmentBlock::unattached,
+               "Names of this user's channels that nobody is attached to.");
+    module.def("sweep_segments", [](const std::string& prefix) { return SegmentBlock::sweep(prefix); },
+               nb::arg("prefix"), "Remove this user's segments named PREFIXpid-hex that nobody is attached to; their names.");
     module.def("block_bytes", [](u64 capacity, unsigned participants) {
         return Geometry(capacity, participants).block_bytes();
     }, nb::arg("capacity"), nb::arg("participants"), "Bytes of the block around a ring of that capacity.");

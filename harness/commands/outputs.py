@@ -11,7 +11,7 @@ __all__ = ["open_outputs"]
 
 
 def open_outputs(*files: Path | None, report: Path | None = None) -> None:
-    """Open each file (None and ``-`` need nothing), and make the folder of a report.
+    """Try each file (None and ``-`` need nothing), leaving none that was not there; make the folder of a report.
 
     Raises:
         click.UsageError: one cannot be written; which, and why.
@@ -19,7 +19,10 @@ def open_outputs(*files: Path | None, report: Path | None = None) -> None:
     try:
         for file in files:
             if file is not None and str(file) != "-":
-                file.open("a", encoding="utf-8").close()
+                is_new = not file.exists()
+                file.open("ab").close()
+                if is_new:
+                    file.unlink()
         if report is not None:
             report.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=report).close()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import EXIT_ENVIRONMENT
+from harness.commands.outputs import open_outputs
+from harness.commands.seconds import Seconds
 
 if TYPE_CHECKING:
     from harness.commands.talk import Talk
@@ -70,7 +72,7 @@ class _Range(click.ParamType[tuple[int, int]]):
 )
 @click.option(
     "--duration",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min=0, min_open=True),
     metavar="S",
     help="Run programs with successive seeds for so many seconds per cell.",
 )
@@ -116,9 +118,13 @@ def command(scenario: tuple[str, ...], **options: Any) -> int:
 
         click.echo(describe())
         return 0
+    if options["on"] == "explored":
+        _refuse_what_explored_lacks(options)
     scenarios = _scenarios(scenario)
     cells = _cells(scenarios, options, named=bool(scenario))
     explored = scenarios if options["on"] in ("explored", "all") else []
+    histories = _history_files(cells, options["history"])
+    open_outputs(*histories, options["json_file"], options["junitxml"], report=options["report"])
     try:
         records = _run(cells, explored, options)
     except EngineError as error:
@@ -127,6 +133,30 @@ def command(scenario: tuple[str, ...], **options: Any) -> int:
         click.echo(f"channel-harness run: {error}", err=True)
         return EXIT_ENVIRONMENT
     return _finish(records, options)
+
+
+# of programs on real workers; the explorer takes each scenario in sizes of its own
+_OF_WORKERS = {
+    "writers": None,
+    "readers": None,
+    "messages": None,
+    "payload": None,
+    "capacity": None,
+    "seeds": 1,
+    "duration": None,
+    "seed": None,
+    "max_round_trips": None,
+    "history": None,
+}
+
+
+def _refuse_what_explored_lacks(options: dict[str, Any]) -> None:
+    given = [f"--{name.replace('_', '-')}" for name, default in _OF_WORKERS.items() if options[name] != default]
+    if given:
+        raise click.UsageError(
+            f"{', '.join(given)}: of real workers, and --on explored has none; "
+            "channel-harness explore SCENARIO takes --writers, --readers and --messages"
+        )
 
 
 def _scenarios(names: tuple[str, ...]) -> list[Scenario]:
@@ -185,6 +215,7 @@ def _run(
 ) -> list[RunRecord]:
     from harness.commands.talk import Talk
     from harness.engine import open_engine
+    from harness.exchange import save_history
     from harness.explore.cell import DRIVERS
     from harness.stress import Cell, convict, stress
 
@@ -197,7 +228,8 @@ def _run(
         open_engine(options["engine"], options["jobs"]) as engine,
         Talk(len(cells) + len(explored) * len(DRIVERS) + looks) as talk,
     ):
-        for scenario, parameters, executor, mode in cells:
+        files = _history_files(cells, options["history"])
+        for number, (scenario, parameters, executor, mode) in enumerate(cells):
             cell = Cell(executor, mode, options["mutant"])
             label = f"{scenario.name:12} {executor:9} {mode:6}"
             talk.begin(label)
@@ -218,8 +250,8 @@ def _run(
             record = result.record
             talk.end(label, record.outcome, _summary(record))
             results.append(result)
-            if options["history"] is not None:
-                _write_history(result, options["history"], several=len(cells) > 1)
+            if files:
+                save_history(result.history, files[number])
         records = _with_sample(results) + _explore(explored, options, command_line, talk)
         if looks:
             records.append(_detect(self_tests, command_line, talk))
@@ -274,13 +306,16 @@ def _summary(record: RunRecord) -> str:
     return f"{metrics.operations:>9,} operations, {rate / 1e6:5.2f} M/s; {record.reason}"
 
 
-def _write_history(result: StressResult, path: Path, several: bool) -> None:
-    from harness.exchange import save_history
-
-    record = result.record
-    if several:
-        path = path.with_name(f"{path.stem}-{record.scenario}-{record.executor}-{record.mode}{path.suffix}")
-    save_history(result.history, path)
+def _history_files(cells: list[tuple[Scenario, Parameters, str, str]], path: Path | None) -> list[Path]:
+    """Where each cell's history goes: to the file that was named, or with several cells to one each, beside it."""
+    if path is None:
+        return []
+    if len(cells) == 1:
+        return [path]
+    return [
+        path.with_name(f"{path.stem}-{scenario.name}-{executor}-{mode}{path.suffix}")
+        for scenario, _, executor, mode in cells
+    ]
 
 
 def _beside_earlier(records: list[RunRecord], history: Path) -> list[RunRecord]:

@@ -9,24 +9,11 @@ from typing import get_args
 
 import click
 
+from harness.commands.outputs import open_outputs
+from harness.commands.seconds import Seconds
 from harness.explore.exploration import Driver
 
 __all__ = ["command"]
-
-
-def _open_places(report: Path | None, json_file: Path | None) -> None:
-    """Make sure, before exploring for minutes, that the result can be written to where it shall be.
-
-    Raises:
-        click.UsageError: it cannot.
-    """
-    try:
-        if report is not None:
-            report.mkdir(parents=True, exist_ok=True)
-        if json_file is not None and str(json_file) != "-":
-            json_file.open("a").close()
-    except OSError as error:
-        raise click.UsageError(f"cannot write to {error.filename}: {error.strerror}") from error
 
 
 @click.command("explore")
@@ -36,9 +23,7 @@ def _open_places(report: Path | None, json_file: Path | None) -> None:
 )
 @click.option("--model", type=click.Choice(["rc11", "sc"]), default="rc11", show_default=True, help="Memory model.")
 @click.option("--executions", type=click.IntRange(1, 2**63 - 1), metavar="N", help="Stop after so many.")
-@click.option(
-    "--seconds", type=click.FloatRange(min=0.0), default=60.0, show_default=True, metavar="S", help="Stop then."
-)
+@click.option("--seconds", type=Seconds(min=0.0), default=60.0, show_default=True, metavar="S", help="Stop then.")
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes that share the work.")
 @click.option(
     "--engine", default="", metavar="ENGINE", help="Where they are: here, processes (default), dask://HOST:PORT."
@@ -93,7 +78,7 @@ def command(
         planted = None if mutant is None else parse(mutant)
         chosen = named_program(program, writers, readers, messages)
         name, every = ("", EVERY) if planted is None else (planted.name, planted.every or EVERY)
-        _open_places(report, json_file)
+        open_outputs(json_file, report=report)
         seen = examine(
             chosen,
             driver=driver,  # type: ignore[arg-type]
@@ -125,7 +110,6 @@ def command(
     outcome = "INTERNAL ERROR" if internal else record.outcome.value.upper()
     click.echo(f"{outcome}: {record.reason if not seen.schedule else seen.verdict.reason}", err=quiet)
     for failure in record.failures:
-        click.echo("\n" + "\n".join(failure.operations), err=True)
         click.echo(f"again: {failure.command}", err=True)
     if record.outcome is Outcome.PASS:
         click.echo(f"  {seen.verdict.reason}", err=quiet)

@@ -85,4 +85,7 @@ def _verdict(rows: list[dict[str, Any]]) -> Verdict:
     missed = sorted({row["name"] for row in rows if not row["killed"]})
     if missed:
         return Verdict.inconclusive("detection", f"not found: {', '.join(missed)}; what a pass is worth is unknown")
-    return Verdict.passed("detection", f"all {len(rows)} found", {"planted bug convicted": len(rows)})
+    names = {row["name"] for row in rows}
+    stressed = {row["name"] for row in rows if not row["tier"].startswith("explored")}
+    again = f", {len(stressed)} of them on real workers too" if stressed else ""
+    return Verdict.passed("detection", f"all {len(names)} found{again}", {"planted bug convicted": len(rows)})

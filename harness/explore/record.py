@@ -57,7 +57,7 @@ def explored_record(
         steps, failure = replays[0]
         failed = sum(found is not None and found.fault == seen.verdict.rule for _, found in replays)
         again = ["channel-harness", "replay", *target, seen.schedule, "--model", seen.model]
-        again += [f"--kill={worker}@{step}" for worker, step in seen.kills]
+        again += [f"--kill={worker_name(worker)}@{step}" for worker, step in seen.kills]
         if seen.alone is not None:
             again.append(f"--alone={worker_name(seen.alone)}")
         if mutant:

@@ -8,20 +8,22 @@ import click
 
 __all__ = ["command"]
 
+_WORKERS = "ABCDEFGH"
+
 
 class _Kill(click.ParamType[tuple[int, int]]):
-    """``WORKER@STEP``."""
+    """``WORKER@STEP``; workers are letters, as in schedules."""
 
     name = "WORKER@STEP"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        matched = re.fullmatch(r"(\d+)@(\d+)", str(value))
+        matched = re.fullmatch(rf"([{_WORKERS}])@([0-9]+)", str(value))
         if matched is None:
-            self.fail(f"{value!r} is no kill; give the worker's number and its step, as 0@12", param, ctx)
-        worker, step = int(matched[1]), int(matched[2])
-        if max(worker, step) >= 2**31:
-            self.fail(f"{value!r} is beyond every program; worker and step are below {2**31}", param, ctx)
-        return worker, step
+            self.fail(f"{value!r} is no kill; give the worker's letter and its step, as A@12", param, ctx)
+        step = int(matched[2])
+        if step >= 2**31:
+            self.fail(f"{value!r} is beyond every program; a step is below {2**31}", param, ctx)
+        return _WORKERS.index(matched[1]), step
 
 
 @click.command("replay")
@@ -34,7 +36,7 @@ class _Kill(click.ParamType[tuple[int, int]]):
 @click.option("--mutant", metavar="NAME", help="The planted bug with which the schedule was found.")
 @click.option("--kill", "kills", type=_Kill(), multiple=True, help="The kill with which the schedule was found.")
 @click.option(
-    "--alone", type=click.Choice(list("ABCDEFGH")), help="The only worker that goes on where the schedule ends."
+    "--alone", type=click.Choice(list(_WORKERS)), help="The only worker that goes on where the schedule ends."
 )
 def command(
     program: str,
@@ -67,7 +69,7 @@ def command(
             mutant=name,
             every=every,
             kills=kills,
-            alone=None if alone is None else ord(alone) - ord("A"),
+            alone=None if alone is None else _WORKERS.index(alone),
         )
     except (ExploreError, ProgramError, MutantError) as error:
         raise click.UsageError(str(error)) from error

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
-import re
 import secrets
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from channel import Channel, ChannelConfig, _core, suggest_size
@@ -31,7 +27,6 @@ from harness.systems.base import Answer, NativeTarget, Setup
 __all__ = ["SEGMENT_PREFIX", "ChannelEndpoint", "ChannelSystem", "PlantedChannel", "sweep"]
 
 SEGMENT_PREFIX = "ipc-harness-"
-_SHARED_MEMORY = Path("/dev/shm")
 _SHUTDOWN_TIMEOUT = 2.0
 _EXECUTOR_SLOTS = 3  # of the handle that creates, of the one that ends the stream and drains, of the one that wakes
 
@@ -258,24 +253,5 @@ def _present(buffer: mmap.mmap | None) -> mmap.mmap:
 
 
 def sweep() -> list[str]:
-    """Remove segments that a killed executor left behind: of this prefix, its process gone, nobody attached."""
-    removed = []
-    for path in _SHARED_MEMORY.glob(f"{SEGMENT_PREFIX}*"):
-        matched = re.fullmatch(rf"{SEGMENT_PREFIX}(\d+)-[0-9a-f]+", path.name)
-        if matched and not Path(f"/proc/{matched[1]}").exists() and not _attached(path):
-            path.unlink(missing_ok=True)
-            removed.append(path.name)
-    return removed
-
-
-def _attached(path: Path) -> bool:
-    """Does anybody hold one of the file's participant locks? Right across process namespaces, where pids are not."""
-    try:
-        with path.open("rb") as file:
-            # struct flock: type, whence, start, length, pid
-            query = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, query)
-    except FileNotFoundError:
-        return True
-    (kind,) = struct.unpack_from("h", answer)
-    return bool(kind != fcntl.F_UNLCK)
+    """Remove segments that a killed executor left behind: of this prefix, and nobody attached."""
+    return _core.sweep_segments(SEGMENT_PREFIX)

@@ -149,6 +149,16 @@ def test_skip_removes_only_the_head_of_that_id(channel: Channel) -> None:
     assert drain(channel) == [b"second"]
 
 
+@pytest.mark.parametrize("wrong", [-5, 2**64, 10**40])
+def test_what_is_no_entry_id_is_refused(channel: Channel, wrong: int) -> None:
+    channel.write(b"kept")
+    with pytest.raises(ValueError, match=rf"^an entry id is from 0 to 2\*\*64 - 1; got {wrong}$"):
+        channel.skip(wrong)
+    with pytest.raises(TypeError, match=r"an entry id is a whole number; got '5'"):
+        channel.skip("5")  # type: ignore[arg-type]
+    assert drain(channel) == [b"kept"]
+
+
 def test_skip_force_removes_whatever_is_there(channel: Channel) -> None:
     assert channel.skip_force() is None
     ids = [channel.write(b"a"), channel.write(b"b")]
@@ -218,6 +228,16 @@ def test_a_timeout_is_never_early(channel: Channel, timeout: float) -> None:
     with pytest.raises(ChannelTimeout):
         channel.write(b"", timeout=timeout)
     assert time.monotonic() - start >= timeout
+
+
+def test_a_timeout_says_what_did_not_happen(channel: Channel) -> None:
+    with pytest.raises(ChannelTimeout, match=r"^no message came before the time-out passed$"):
+        channel.read(timeout=0)
+    channel.write(b"x" * 200)
+    with pytest.raises(ChannelTimeout, match=r"did not fit when the time-out passed: it needs 64 bytes, 32 are free$"):
+        channel.write(b"x" * 50, timeout=0)
+    with pytest.raises(ChannelTimeout, match=r"it needs 64 bytes, 32 are free$"):
+        channel.write_many([b"x" * 50], timeout=0)
 
 
 def test_timeout_zero_reads_a_message_and_writes_one(channel: Channel) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.commands.outputs import open_outputs
 from harness.mutants import all_mutants
 
 DEADLINE_S = 120
@@ -40,6 +41,17 @@ def harness(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         (("run", "--capacity", "3"), "capacity is from 64"),
         (("run", "--mutant", "gremlin"), "no planted bug 'gremlin'; there are: "),
         (("run", "--duration", "0"), "0 is not in the range x>0"),
+        (("run", "--duration", "nan"), "nan is no finite number of seconds"),
+        (("run", "--duration", "inf"), "inf is no finite number of seconds"),
+        (("explore", "swsr", "--seconds", "nan"), "nan is no finite number of seconds"),
+        (("run", "--max-round-trips", "0"), "max_round_trips is from 1 to 4294967295; got 0"),
+        (("run", "--on", "explored", "--history", "h.npz"), "--history: of real workers, and --on explored has none"),
+        (("run", "--report", "/proc/out"), "cannot write the results: /proc/out: No such file or directory"),
+        (("run", "--json", "/no/r.json"), "cannot write the results: /no/r.json: No such file or directory"),
+        (("run", "--junitxml", "/no/j.xml"), "cannot write the results: /no/j.xml: No such file or directory"),
+        (("run", "swsr", "--history", "/no/h"), "cannot write the results: /no/h-swsr-threads-native: No such file"),
+        (("explore", "swsr", "--json", "/no/r.json"), "cannot write the results: /no/r.json: No such file"),
+        (("replay", "swsr", "AB", "--kill", "A"), "'A' is no kill; give the worker's letter and its step, as A@12"),
         (("completion", "csh"), "'csh' is not one of 'bash', 'zsh', 'fish'"),
     ],
 )
@@ -49,6 +61,31 @@ def test_bad_arguments_get_one_line_that_says_what_is_allowed(words: tuple[str, 
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_without_a_command_it_shows_the_help() -> None:
+    done = harness()
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("Usage: channel-harness [OPTIONS] COMMAND [ARGS]...")
+    assert "doctor" in done.stderr
+
+
+def test_outputs_are_tried_without_a_trace(tmp_path: Path) -> None:
+    open_outputs(tmp_path / "new.json", Path("-"), None)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "old.json").write_text("kept", encoding="utf-8")
+    open_outputs(tmp_path / "old.json", report=tmp_path / "out")
+    assert (tmp_path / "old.json").read_text(encoding="utf-8") == "kept"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_disk_that_fills_is_one_line(tmp_path: Path) -> None:
+    """The outputs could be opened; the kernel refuses what is written to them later."""
+    done = harness("run", "swsr", *QUICK, "--json", "/dev/full", cwd=tmp_path)
+    assert done.returncode == 5
+    assert done.stderr.splitlines()[-1] == "channel-harness: [Errno 28] No space left on device"
+    assert "Traceback" not in done.stderr
 
 
 def test_a_run_that_passes(tmp_path: Path) -> None:

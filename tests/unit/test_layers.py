@@ -15,7 +15,13 @@ ALLOWED: dict[str, set[str]] = {
     "channel": set(),
     "harness": {"channel", "reports", "scenarios"},
     "scenarios": {"harness.scenario", "harness.operation"},
-    "reports": {"harness.record", "harness.verdict", "harness.history", "harness.operation"},
+    "reports": {
+        "harness.commands.outputs",
+        "harness.history",
+        "harness.operation",
+        "harness.record",
+        "harness.verdict",
+    },
 }
 # of the harness, who may know the channel: its adapters, the examination of the machine, and the planted twin
 KNOW_CHANNEL = {"harness/systems", "harness/doctor.py", "harness/mutants.py", "harness/environment.py"}
