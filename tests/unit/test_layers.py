@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "reports": {
         "harness.commands.outputs",
         "harness.history",
+        "harness.metrics",
         "harness.operation",
         "harness.record",
         "harness.verdict",
