@@ -84,7 +84,7 @@ def test_a_disk_that_fills_is_one_line(tmp_path: Path) -> None:
     """The outputs could be opened; the kernel refuses what is written to them later."""
     done = harness("run", "swsr", *QUICK, "--json", "/dev/full", cwd=tmp_path)
     assert done.returncode == 5
-    assert done.stderr.splitlines()[-1] == "channel-harness: [Errno 28] No space left on device"
+    assert done.stderr.splitlines()[-1] == "channel-harness: the output could not be written: No space left on device"
     assert "Traceback" not in done.stderr
 
 
