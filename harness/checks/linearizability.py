@@ -81,6 +81,7 @@ def _linearize(
     for part in _partitions(recording, model, relevant):
         calls = [recording.calls[index] for index in part]
         operations = [_operation(call) for call in calls]
+        _refuse(recording.name, name, model, calls, operations)
         try:
             found = search(model, operations, list(map(interval, calls)), batches=_sequences(calls), give_up=give_up)
             _replay(model, operations, found.order)
@@ -101,6 +102,18 @@ def _linearize(
     order.sort(key=lambda item: item[0])
     reason = f"linearizable as {name}, decided exactly in {steps:,} steps"
     return Verdict.passed(PROPERTY, reason, assertions), tuple(row for _, row in order)
+
+
+def _refuse(file: str, name: str, model: Specification, calls: list[Call], operations: list[Operation]) -> None:
+    """Raise the first call that is none of what the specification describes, if it can say so beforehand."""
+    refuse: Callable[[Operation], str] | None = getattr(model, "refuse", None)
+    if refuse is None:
+        return
+    for call, operation in zip(calls, operations, strict=True):
+        with asking("refuse"):
+            problem = refuse(operation)
+        if problem:
+            raise HistoryError(f"{file}:{call.line}: {name}: {problem}")
 
 
 def _partitions(recording: Recording, model: Specification, relevant: list[int]) -> list[list[int]]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.exchange.to_history import check_distinct
+from harness.exchange.to_history import IMPOSSIBLE, check_distinct
 from harness.history import PENDING_RETURN, History, HistoryError
-from harness.operation import Kind, Status
+from harness.operation import NO_TIMEOUT, Kind, Status
 
 __all__ = ["load_npz"]
 
@@ -42,16 +42,20 @@ def load_npz(path: Path | str) -> History:
 
 def _check(name: str, history: History) -> None:
     rows = history.operations
-    pending = rows["status"] == Status.PENDING
+    kind, status = np.minimum(rows["kind"], len(Kind) - 1), np.minimum(rows["status"], len(Status) - 1)
+    pending, timed_out = status == Status.PENDING, status == Status.TIMEOUT
     rules = (
         (rows["kind"] >= len(Kind), "kind {kind}; expected 0 .. " + str(len(Kind) - 1)),
         (rows["status"] >= len(Status), "status {status}; expected 0 .. " + str(len(Status) - 1)),
         (~pending & (rows["returned"] < rows["invoked"]), "returned {returned}, before it was invoked at {invoked}"),
         (~pending & (rows["returned"] == PENDING_RETURN), "never returned, but has a status other than PENDING"),
+        (IMPOSSIBLE[kind, status], "a {name} fails with {answer}, which it cannot"),
+        (timed_out & (rows["timeout"] == NO_TIMEOUT), "timed out, but tells no timeout"),
     )
     for wrong, complaint in rules:
         if wrong.any():
             at = int(np.argmax(wrong))
             content = {field: int(rows[field][at]) for field in ("kind", "status", "invoked", "returned")}
-            raise HistoryError(f"{name}: operation {at}: {complaint.format(**content)}")
+            words = {"name": Kind(int(kind[at])).name.lower(), "answer": Status(int(status[at])).name.lower()}
+            raise HistoryError(f"{name}: operation {at}: {complaint.format(**content, **words)}")
     check_distinct(rows, lambda row: f"{name}: operation {row}")

@@ -20,6 +20,7 @@ from harness.resolve import UNKNOWN_VALUE, resolve_skips
 
 __all__ = [
     "ERRORS",
+    "IMPOSSIBLE",
     "UNIT",
     "QueueRows",
     "check_distinct",
@@ -52,7 +53,7 @@ def _fails_with(kind: Kind, status: Status) -> bool:
     return status is not Status.MISMATCH or kind is Kind.SKIP
 
 
-_IMPOSSIBLE = np.array([[not _fails_with(kind, status) for status in Status] for kind in Kind])
+IMPOSSIBLE = np.array([[not _fails_with(kind, status) for status in Status] for kind in Kind])
 """By kind and status: an answer that the operation cannot have."""
 _WRITES = [kind.value for kind in Kind if kind.writes]
 _SKIPS = [Kind.SKIP.value, Kind.SKIP_FORCE.value]
@@ -132,7 +133,7 @@ class QueueRows:
         )
         self._refuse(
             calls,
-            _IMPOSSIBLE[kind, status],
+            IMPOSSIBLE[kind, status],
             lambda at: f"{self._f(calls, at)} fails with {Status(int(status[at])).name.lower()}, which it cannot",
         )
         asked = (kind == Kind.SKIP) & (calls.argument != NO_VALUE) & (calls.result != NO_VALUE)

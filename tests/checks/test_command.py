@@ -80,7 +80,7 @@ def test_verdicts(arguments: list[str], code: int, words: str, capsys: pytest.Ca
     [
         (["absent.jsonl"], "absent.jsonl"),
         (["good.jsonl", "--spec", "nothing"], "no specification 'nothing'"),
-        (["good.jsonl", "--spec", "fifo-messages"], "needs a capacity"),
+        (["good.jsonl", "--spec", "fifo-messages"], "good.jsonl: BoundedFifo: this specification needs a capacity"),
         (["good.jsonl", "--budget", "0"], "0"),
         (["good.jsonl", "--budget", "nan"], "expected a finite number"),
         (["good.jsonl", "--memory", "inf"], "expected a finite number"),

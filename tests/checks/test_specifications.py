@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from harness.checks.linearizability import check_specification
 from harness.checks.specifications import SPECIFICATIONS, Operation, SpecificationError, find
 from harness.checks.wgl import search
 from harness.exchange import Call, Recording, load_history, load_recording
-from harness.history import HistoryError
+from harness.history import PENDING_RETURN, HistoryError
 from harness.verdict import Outcome, Witness
 
 
@@ -485,3 +486,54 @@ def test_the_longest_prefix_is_in_the_witness() -> None:
     assert verdict.witness.prefix == (0, 1, 2, 3, 4)
     assert verdict.witness.operations[-1] == 5
     assert Witness.from_json(verdict.witness.to_json()) == verdict.witness
+
+
+@pytest.mark.parametrize("name", ["fifo-messages", "fifo-bytes", "lossy", "per-writer-order", "multiset"])
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (Call(0, "read", None, None, "fail", 1, 2, 3, "full"), "read fails with full, which it cannot"),
+        (Call(0, "write", 1, None, "fail", 1, 2, 3, "empty"), "write fails with empty"),
+        (Call(0, "peek", None, None, "fail", 1, 2, 3, "timeout", {"timeout": 1}), "peek fails with timeout"),
+        (Call(0, "read", None, None, "fail", 1, 2, 3, "timeout"), 'needs "timeout"'),
+        (Call(0, "read", None, 1, "fail", 1, 2, 3, "mismatch"), "read fails with mismatch"),
+        (Call(0, "read", None, None, "ok", 1, 2, 3), "read is ok but says no value"),
+        (Call(0, "skip", None, None, "ok", 1, 2, 3), "skip is ok but says no value"),
+        (Call(0, "write", None, None, "ok", 1, 2, 3), "needs its value"),
+        (Call(0, "write", 1, 2, "ok", 1, 2, 3), "a write of 1 ends with value 2"),
+        (Call(0, "skip", 1, True, "ok", 1, 2, 3), "a skip of 1 ends with value True"),
+        (Call(0, "pop", 1, None, "ok", 1, 2, 3), "a queue knows no 'pop'"),
+    ],
+)
+def test_what_no_queue_can_answer_is_refused_whatever_else_fails(name: str, call: Call, words: str) -> None:
+    """Before the search, which may end at a violation that comes first."""
+    violation = Call(1, "read", None, 9, "ok", 0, 0, 1)
+    recording = Recording("h.jsonl", (violation, call), {"capacity": 2})
+    with pytest.raises(HistoryError, match=rf"h\.jsonl:3: \w+: .*{re.escape(words)}"):
+        check_specification(recording, find(name), budget=60)
+
+
+@pytest.mark.parametrize("name", ["fifo", "fifo-messages", "fifo-bytes", "lossy", "per-writer-order", "multiset"])
+@pytest.mark.parametrize(("told", "outcome"), [(1, Outcome.PASS), (True, Outcome.FAIL), (1.0, Outcome.FAIL)])
+def test_a_queue_tells_values_of_json_apart(name: str, told: Any, outcome: Outcome) -> None:
+    others = [("write", True), ("write", 1.0)]
+    calls = [Call(0, f, value, None, "ok", 10 * at, 10 * at + 1, at) for at, (f, value) in enumerate(others, 2)]
+    calls = [Call(0, "write", 1, None, "ok", 0, 1, 1), *calls, Call(0, "read", None, told, "ok", 50, 51, 5)]
+    if name == "multiset":  # any of them may come out first
+        calls = [calls[0], calls[-1]]
+    verdict = check_specification(Recording("drawn", tuple(calls), {"capacity": 3}), find(name), budget=60)
+    assert verdict.outcome is outcome
+
+
+@pytest.mark.parametrize("name", ["fifo-messages", "lossy", "per-writer-order", "multiset"])
+def test_a_skip_of_an_entry_removes_what_it_says(name: str) -> None:
+    """And one that never returned, and does not say what it meant, may have removed anything."""
+    write = Call(0, "write", 1, None, "ok", 0, 1, 1)
+    skip = Call(0, "skip", None, 1, "ok", 2, 3, 2, fields={"target": 16})
+    empty = Call(0, "read", None, None, "fail", 4, 5, 3, "empty")
+    recording = Recording("drawn", (write, skip, empty), {"capacity": 3})
+    assert check_specification(recording, find(name), budget=60).outcome is Outcome.PASS
+    lost = Call(1, "skip", None, None, "info", 2, PENDING_RETURN, 2, fields={"target": 16})
+    if name in ("fifo-messages", "lossy"):
+        recording = Recording("drawn", (write, lost, empty), {"capacity": 3})
+        assert check_specification(recording, find(name), budget=60).outcome is Outcome.PASS

@@ -16,6 +16,7 @@ __all__ = [
     "SpecificationError",
     "StepError",
     "asking",
+    "exact",
     "what_it_raised",
 ]
 
@@ -63,6 +64,12 @@ def what_it_raised(what: str, error: BaseException) -> str:
     return f"{what} failed: {traceback.format_exception_only(error)[-1].strip()}"
 
 
+def exact(value: Any) -> Any:
+    """What tells a value of JSON from all others: 1, 1.0 and true are equal to Python."""
+    kind = type(value)
+    return value if kind is int or kind is str or value is None else repr(value).encode()
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation as a specification sees it.
@@ -88,7 +95,8 @@ class Specification(Protocol):
 
     The constructor takes the capacity that the history's header states, or None. Optional: ``partition(operation)``
     gives a hashable key; operations of different keys are judged apart, which is sound only if they never affect each
-    other. ``hash(state)`` gives what tells two states apart, where the state itself is not hashable.
+    other. ``refuse(operation)`` says why an operation is none of this specification, or "". ``hash(state)``
+    gives what tells two states apart, where the state itself is not hashable.
     """
 
     def __init__(self, capacity: int | None = None) -> None: ...

@@ -1,14 +1,14 @@
 """FIFO queues, and what is left of them when a promise is dropped.
 
 States are tuples. All know write, try_write, read, try_read, peek, skip and skip_force, named by value, and the errors
-empty, timeout, full, mismatch and closed.
+empty, timeout, full, mismatch and closed. Messages are told apart as JSON does, which has 1, 1.0 and true for three.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from harness.checks.specifications.operation import Operation, SpecificationError
+from harness.checks.specifications.operation import Operation, SpecificationError, exact
 
 __all__ = ["BoundedFifo", "ByteBoundedFifo", "Fifo", "LossyFifo", "Multiset", "PerWriterOrder"]
 
@@ -16,6 +16,14 @@ _WRITES = frozenset(["write", "try_write", "write_many"])
 _REMOVALS = frozenset(["read", "try_read", "read_many", "skip_force"])
 _EMPTY_ERRORS = frozenset(["empty", "timeout", "closed"])
 _FULL_ERRORS = frozenset(["full", "timeout"])
+_ERRORS = {
+    **dict.fromkeys(_WRITES, frozenset(["full", "timeout", "closed"])),
+    **dict.fromkeys(_REMOVALS, frozenset(["empty", "timeout", "closed"])),
+    **dict.fromkeys(["peek", "skip_force"], frozenset(["empty", "closed"])),
+    "skip": frozenset(["empty", "mismatch", "closed"]),
+}
+"""By operation the errors that say something of a queue and that it can end with."""
+_CLAIMS = frozenset().union(*_ERRORS.values())
 
 Entries = tuple[Any, ...]
 
@@ -29,6 +37,27 @@ class Fifo:
     def init(self) -> Entries:
         return ()
 
+    def refuse(self, operation: Operation) -> str:
+        """Why this is no operation of a queue; empty if it is one."""
+        f, error = operation.f, operation.error
+        if f not in _ERRORS:
+            return f"a queue knows no {f!r}; it knows write, read, peek, skip, skip_force, try_*, *_many"
+        if error in _CLAIMS and error not in _ERRORS[f]:
+            return f"{f} fails with {error}, which it cannot"
+        if error == "timeout" and operation.fields.get("timeout") is None:
+            return 'a time-out needs "timeout" (ns) at the invocation'
+        if f in _WRITES and operation.argument is None:
+            return "a write needs its value at the invocation"
+        if operation.pending or error:
+            return ""
+        argument, result = operation.argument, operation.result
+        by_value = argument is not None and (f in _WRITES or f == "skip")
+        if result is None and not by_value:
+            return f"{f} is ok but says no value; what came out?"
+        if result is not None and by_value and exact(argument) != exact(result):
+            return f"a {f} of {argument!r} ends with value {result!r}"
+        return ""
+
     def step(self, state: Entries, operation: Operation) -> Entries | None:
         f = operation.f
         if f in _WRITES:
@@ -40,9 +69,7 @@ class Fifo:
         if f == "skip":
             return self._skipped(state, operation)
         if f != "peek" and f not in _REMOVALS:
-            raise SpecificationError(
-                f"a queue knows no {f!r}; it knows write, read, peek, skip, skip_force, try_*, *_many"
-            )
+            raise SpecificationError(self.refuse(operation))
         if operation.error:
             return state
         return self._removed(state, operation)
@@ -54,7 +81,7 @@ class Fifo:
         return None if operation.error in _FULL_ERRORS else state
 
     def _entry(self, operation: Operation) -> Any:
-        return operation.argument
+        return exact(operation.argument)
 
     def _value(self, entry: Any) -> Any:
         return entry
@@ -62,20 +89,28 @@ class Fifo:
     def _removed(self, state: Entries, operation: Operation) -> Entries | None:
         if operation.pending:
             return state[1:] if operation.f != "peek" else state
-        if not state or self._value(state[0]) != operation.result:
+        if not state or self._value(state[0]) != exact(operation.result):
             return None
         return state if operation.f == "peek" else state[1:]
 
     def _skipped(self, state: Entries, operation: Operation) -> Entries | None:
         if operation.error == "mismatch":
-            honest = bool(state) and self._value(state[0]) != operation.argument
-            seen = operation.result is None or (honest and self._value(state[0]) == operation.result)
+            honest = bool(state) and self._value(state[0]) != exact(operation.argument)
+            seen = operation.result is None or (honest and self._value(state[0]) == exact(operation.result))
             return state if honest and seen else None
         if operation.error:
             return state
-        if state and self._value(state[0]) == operation.argument:
+        meant = _meant(operation)
+        if operation.pending and meant is None:  # an entry id, which says nothing here: it may have removed anything
+            return state[1:]
+        if state and self._value(state[0]) == exact(meant):
             return state[1:]
         return state if operation.pending else None
+
+
+def _meant(operation: Operation) -> Any:
+    """The message that a skip means; one that tells an entry id may say at its end which message it removed."""
+    return operation.result if operation.argument is None else operation.argument
 
 
 class BoundedFifo(Fifo):
@@ -114,7 +149,7 @@ class ByteBoundedFifo(BoundedFifo):
         return int(operation.fields.get("cost", 1))
 
     def _entry(self, operation: Operation) -> tuple[Any, int]:
-        return operation.argument, self._cost(operation)
+        return exact(operation.argument), self._cost(operation)
 
     def _value(self, entry: tuple[Any, int]) -> Any:
         return entry[0]
@@ -124,7 +159,7 @@ class LossyFifo(BoundedFifo):
     """A FIFO queue of `capacity` messages in which a write that does not fit drops the oldest."""
 
     def _written(self, state: Entries, operation: Operation) -> Entries | None:
-        return (*state, operation.argument)[-self.limit :] if self.limit else ()
+        return (*state, exact(operation.argument))[-self.limit :] if self.limit else ()
 
     def _refused(self, state: Entries, operation: Operation) -> Entries | None:
         return None if operation.error in _FULL_ERRORS else state
@@ -134,7 +169,7 @@ class PerWriterOrder(Fifo):
     """A queue that keeps the order of each writer's messages, but not between writers."""
 
     def _entry(self, operation: Operation) -> tuple[Any, Any]:
-        return operation.argument, operation.process
+        return exact(operation.argument), operation.process
 
     def _value(self, entry: tuple[Any, Any]) -> Any:
         return entry[0]
@@ -146,16 +181,19 @@ class PerWriterOrder(Fifo):
     def _removed(self, state: Entries, operation: Operation) -> Entries | None:
         if operation.pending:
             raise SpecificationError("per-writer order cannot say what a pending read took; leave pending reads out")
-        return self._take(state, operation.result, operation.f != "peek")
+        return self._take(state, exact(operation.result), operation.f != "peek")
 
     def _skipped(self, state: Entries, operation: Operation) -> Entries | None:
         if operation.error == "mismatch":
-            others = [value for value in self._heads(state) if value != operation.argument]
-            honest = bool(others) if operation.result is None else operation.result in others
+            others = [value for value in self._heads(state) if value != exact(operation.argument)]
+            honest = bool(others) if operation.result is None else exact(operation.result) in others
             return state if honest else None
         if operation.error:
             return state
-        after = self._take(state, operation.argument, True)
+        meant = _meant(operation)
+        if operation.pending and meant is None:
+            raise SpecificationError("per-writer order cannot say what a pending skip took; leave pending skips out")
+        after = self._take(state, exact(meant), True)
         return state if after is None and operation.pending else after
 
     def _heads(self, state: Entries) -> list[Any]:

@@ -17,6 +17,7 @@ from harness.checks.specifications.operation import (
     SpecificationError,
     StepError,
     asking,
+    exact,
     what_it_raised,
 )
 
@@ -144,16 +145,10 @@ def _is_answer(state: Any) -> bool:
 def _kind(operation: Operation, index: int) -> Hashable:
     """What makes two operations one to any specification; an operation by itself if that cannot be told."""
     fields = tuple(sorted(operation.fields.items())) if operation.fields else None
-    told = (_exact(operation.argument), _exact(operation.result), operation.error, operation.pending)
+    told = (exact(operation.argument), exact(operation.result), operation.error, operation.pending)
     key = (operation.f, told, operation.process, fields)
     try:
         hash(key)
     except TypeError:
         return index
     return key
-
-
-def _exact(value: Any) -> Any:
-    """Apart from what compares equal, as 1 and True do."""
-    kind = type(value)
-    return value if kind is int or kind is str or value is None else repr(value).encode()
