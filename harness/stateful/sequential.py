@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from harness.stateful.confined import Confinement, NeverReturned, run_sequence
@@ -86,7 +86,15 @@ def _find(machine: type[ChannelMachine], chosen: settings) -> SequentialFailure 
     before = machine.executed
     phases = [phase for phase in chosen.phases if phase not in _LATER_PHASES]
     try:
-        once = settings(chosen, phases=phases, print_blob=True, report_multiple_bugs=False)  # a hang costs seconds
+        # slowness is no defect: a busy machine is slow, and a hang costs seconds
+        once = settings(
+            chosen,
+            phases=phases,
+            print_blob=True,
+            report_multiple_bugs=False,
+            deadline=None,
+            suppress_health_check=[*chosen.suppress_health_check, HealthCheck.too_slow],
+        )
         run_state_machine_as_test(machine, settings=once)
     except Exception as error:
         if machine.failed is None:
