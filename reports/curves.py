@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.record import RunRecord
-from reports.figure import INK, SERIES, STYLE, to_svg
+from reports.figure import INK, SERIES, STYLE, plain, to_svg
 from reports.plots import Plot, new_figure, nines
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _draw_rates(axes: Axes, series: dict[tuple[str, str], list[tuple[Any, Any]]]
             markersize=4,
             capsize=2,
             linestyle=(0, (4, 2)) if "native" in name else "-",
-            label=f"{name}, {on}",
+            label=plain(f"{name}, {on}"),
         )
     axes.set_xticks(range(len(places)))
     axes.set_yscale("log")
@@ -143,7 +143,7 @@ def _lateness(latencies: Sequence[Mapping[str, Any]]) -> Figure | None:
         figure = new_figure(9.2, 3.6)
         for number, kind in enumerate(kinds):
             axes = figure.add_subplot(1, len(kinds), number + 1)
-            axes.set_title(kind)
+            axes.set_title(plain(kind))
             for entry in (entry for entry in measured if entry["kind"] == kind):
                 index = names.index(entry["name"])
                 points = [(nines(p), max(ns, 1.0) / 1e3) for p, ns in entry["percentiles"] if p < 100]
@@ -153,7 +153,7 @@ def _lateness(latencies: Sequence[Mapping[str, Any]]) -> Figure | None:
                     marker=_MARKERS[index % len(_MARKERS)],
                     markersize=3.5,
                     linewidth=2.0 if entry["name"].startswith("channel") else 0.9,
-                    label=entry["name"],
+                    label=plain(entry["name"]),
                 )
             axes.set_yscale("log")
             axes.set_xticks([nines(p) for p in _PERCENTS], [f"{p:g} %" for p in _PERCENTS])
@@ -174,7 +174,7 @@ def _peers(cells: Sequence[Cell]) -> Figure | None:
         batch = f", batches of {cell['batch']}" if cell["batch"] > 1 else ""
         place = f"{cell['senders']}x{cell['receivers']} {cell['on']}, {cell['size']:,} B{batch}"
         rows += [
-            (f"{figure['name']} · {place}", figure["ratio"])
+            (plain(f"{figure['name']} · {place}"), figure["ratio"])
             for figure in cell["figures"][1:]
             if figure["ratio"] is not None and math.isfinite(figure["ratio"]["median"])
         ]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import html
 import io
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["GRID", "INK", "MOST_MARKS", "SERIES", "STYLE", "to_svg"]
+__all__ = ["GRID", "INK", "MOST_MARKS", "SERIES", "STYLE", "plain", "to_svg"]
 
 MOST_MARKS = 2_000
 """Beyond so many marks an artist is rasterised, lest the page grows with the run."""
@@ -52,12 +53,24 @@ STYLE: dict[Any, Any] = {
 }
 
 
+_LONGEST_NAME = 60
+_UNSEEN = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def plain(name: object) -> str:
+    """A name as a label: what a record says is no mathematics, has no characters without a shape, and an end."""
+    text = _UNSEEN.sub("\ufffd", str(name)).replace("$", r"\$")
+    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1].rstrip("\\") + "…"
+
+
 def to_svg(figure: Figure, prefix: str, title: str, description: str) -> str:
     """The `<svg>` element; `prefix` is unique in the page."""
     import matplotlib as mpl
 
     stream = io.StringIO()
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        # text stays text: the reader's fonts have the shape, not the one that matplotlib measures by
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -43,14 +44,17 @@ class _Limits:
     rows: int
     text: int
     calls: int
+    plots: bool = True
 
 
 _LIMITS = (
     _Limits(runs=200, failures=50, witness=60, rows=500, text=4_000, calls=2_000),
     _Limits(runs=200, failures=50, witness=20, rows=200, text=400, calls=1_000),
     _Limits(runs=50, failures=10, witness=10, rows=50, text=200, calls=500),
+    _Limits(runs=20, failures=5, witness=5, rows=20, text=100, calls=200, plots=False),
 )
 _FEWEST_CALLS = 40
+_NO_HTML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _MOST_SAMPLES = 4
 
 
@@ -184,7 +188,7 @@ def _render(records: Sequence[RunRecord], plots: list[Plot], made: list[Section]
     kept = {run.anchor for run in first}
     shown = [run for run in runs if run.anchor in kept]
     template = _environment(limits).get_template("page.html.j2")
-    return template.render(
+    page = template.render(
         outcome=outcome.value,
         mark=_MARKS[outcome],
         reason=reason,
@@ -200,7 +204,7 @@ def _render(records: Sequence[RunRecord], plots: list[Plot], made: list[Section]
         failures_hidden=sum(len(record.failures) for record in records) - len(failures),
         assertions=sorted(assertions(records).items()),
         samples=[(run, drawing) for (run, _), drawing in zip(samples, drawings[len(failures) :], strict=True)],
-        plots=plots,
+        plots=plots if limits.plots else [],
         sections=made,
         environment=_environment_table(records),
         commit=_first(records, "commit"),
@@ -209,6 +213,7 @@ def _render(records: Sequence[RunRecord], plots: list[Plot], made: list[Section]
         operations=sum(operations(record) for record in records),
         commands=list(dict.fromkeys(record.command for record in records if record.command))[:20],
     )
+    return _NO_HTML.sub("\ufffd", page)
 
 
 def _draw(timelines: Sequence[Timeline | None], limits: _Limits) -> list[Drawing | None]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.metrics import has_beyond
 from harness.record import Metrics, RunRecord
-from reports.figure import INK, MOST_MARKS, SERIES, STYLE, to_svg
+from reports.figure import INK, MOST_MARKS, SERIES, STYLE, plain, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["Plot", "gate_ratios", "new_figure", "nines", "performance"]
 
 MOST_PANELS = 12
+MOST_RUNS = 8
+"""In a panel."""
+MOST_BARS = 32
 _KINDS = (
     "write",
     "try_write",
@@ -59,9 +62,10 @@ def performance(records: Sequence[RunRecord]) -> Iterator[Plot]:
         return
     panels = _panels(measured)
     left_out = ""
-    if len(panels) > MOST_PANELS:
-        left_out = f" Drawn: the first {MOST_PANELS} of {len(panels)}; results.json has all."
-        panels = panels[:MOST_PANELS]
+    if len(panels) > MOST_PANELS or any(len(runs) > MOST_RUNS for _, runs in panels):
+        panels = [(title, runs[:MOST_RUNS]) for title, runs in panels[:MOST_PANELS]]
+        drawn = sum(len(runs) for _, runs in panels)
+        left_out = f" Drawn: {drawn} of {len(measured)} runs; results.json has all."
     drawings: list[tuple[str, str, str, Callable[[Axes, RunRecord, Metrics], None]]] = [
         (
             "throughput",
@@ -92,7 +96,8 @@ def performance(records: Sequence[RunRecord]) -> Iterator[Plot]:
         figure = _grid(panels, draw)
         yield Plot(title, caption + left_out, to_svg(figure, f"plot-{name}", title, caption))
     caption = "Time asleep, in back-off or waiting, all workers together, by kind of operation."
-    yield Plot("Time asleep", caption, to_svg(_slept(measured[:32]), "plot-slept", "Time asleep", caption))
+    caption += f" Drawn: {MOST_BARS} of {len(measured)} runs." if len(measured) > MOST_BARS else ""
+    yield Plot("Time asleep", caption, to_svg(_slept(measured[:MOST_BARS]), "plot-slept", "Time asleep", caption))
 
 
 def _panels(records: Sequence[RunRecord]) -> list[Panel]:
@@ -123,7 +128,7 @@ def _grid(panels: list[Panel], draw: Callable[[Axes, RunRecord, Metrics], None])
         handles: dict[str, Artist] = {}
         for index, (title, records) in enumerate(panels):
             axes = figure.add_subplot(rows, columns, index + 1)
-            axes.set_title(title)
+            axes.set_title(plain(title))
             for record in records:
                 if record.metrics is not None:
                     draw(axes, record, record.metrics)
@@ -150,7 +155,7 @@ def _throughput(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
         [rate / 1e6 for rate in rates],
         color=SERIES[index],
         linestyle=_DASHES.get(record.mode, ":"),
-        label=record.mode,
+        label=plain(record.mode),
         rasterized=len(pairs) > MOST_MARKS,
     )
     # the modes are far apart, and a slice may hold nothing: logarithmic, and linear around 0
@@ -172,7 +177,13 @@ def _by_worker(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
     index = 0 if record.mode == "native" else 1
     numbers, rates = zip(*points, strict=True)
     axes.plot(
-        numbers, rates, color=SERIES[index], marker=_MARKERS[index], markersize=4, linestyle="", label=record.mode
+        numbers,
+        rates,
+        color=SERIES[index],
+        marker=_MARKERS[index],
+        markersize=4,
+        linestyle="",
+        label=plain(record.mode),
     )
     axes.set_yscale("log")
     axes.locator_params(axis="x", integer=True, nbins=8)
@@ -198,7 +209,7 @@ def _latency(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
             marker=marker,
             markersize=2.8,
             linewidth=1.0,
-            label=kind if record.mode == "native" else None,
+            label=plain(kind) if record.mode == "native" else None,
         )
     axes.set_yscale("log")
     most = max((summary.count for summary in metrics.latency.values()), default=0)
@@ -224,7 +235,7 @@ def _retries(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
             marker=marker,
             markersize=2.8,
             linewidth=1.0,
-            label=kind if record.mode == "native" else None,
+            label=plain(kind) if record.mode == "native" else None,
         )
     axes.set_yscale("log")
     axes.set_xscale("log", base=2)
@@ -245,7 +256,8 @@ def _slept(records: Sequence[RunRecord]) -> Figure:
     with mpl.rc_context(STYLE):
         figure = new_figure(9.2, 0.26 * len(records) + 0.9)
         axes = figure.add_subplot()
-        names = [f"{record.scenario} · {record.executor} · {record.mode}" for record in records]
+        names = [plain(f"{record.scenario} · {record.executor} · {record.mode}") for record in records]
+        places = range(len(names))
         left = [0.0] * len(records)
         for index, kind in enumerate(_KINDS):
             values = [record.metrics.slept_ns.get(kind, 0) / 1e6 if record.metrics else 0.0 for record in records]
@@ -253,8 +265,9 @@ def _slept(records: Sequence[RunRecord]) -> Figure:
                 continue
             colour, _ = _colour(kind)
             hatch = ("", "//", "..", "xx", "--", "\\\\", "oo", "++", "**")[index]
-            axes.barh(names, values, left=left, color=colour, label=kind, hatch=hatch, edgecolor=INK, linewidth=0.3)
+            axes.barh(places, values, left=left, color=colour, label=kind, hatch=hatch, edgecolor=INK, linewidth=0.3)
             left = [a + b for a, b in zip(left, values, strict=True)]
+        axes.set_yticks(places, names)
         axes.invert_yaxis()
         axes.set_xlabel("ms")
         axes.grid(visible=False, axis="y")
@@ -273,7 +286,8 @@ def gate_ratios(record: RunRecord, prefix: str) -> Plot | None:
         return None
     caption = (
         "Each dot is one pair, candidate against reference; right of 0 is faster. "
-        "The diamond is the estimate with its 99 % interval; hollow marks are the build against itself."
+        "The diamond is the estimate with its 99 % interval; hollow marks are the build against itself. The band is what "
+        "does not fail."
     )
     with mpl.rc_context(STYLE):
         figure = new_figure(9.2, 0.5 * len(rows) + 0.9)
@@ -292,14 +306,15 @@ def gate_ratios(record: RunRecord, prefix: str) -> Plot | None:
                     alpha=0.6,
                     rasterized=len(values) > MOST_MARKS,
                 )
+            threshold = 100 * abs(judgements.get(metric, {}).get("threshold", 0.05))
+            axes.fill_betweenx([position - 0.4, position + 0.4], -threshold, threshold, color=SERIES[1], alpha=0.12)
             estimate = judgements.get(metric, {}).get("estimate")
             if estimate:
                 mid, low, high = (100 * estimate[name] for name in ("change", "low", "high"))
                 axes.plot([low, high], [position, position], color=INK, linewidth=1.6)
                 axes.plot([mid], [position], color=INK, marker="D", markersize=5)
-        axes.axvspan(-5, 5, color=SERIES[1], alpha=0.12)
         axes.axvline(0, color=INK, linewidth=0.8)
-        axes.set_yticks(range(len(rows)), list(rows))
+        axes.set_yticks(range(len(rows)), [plain(metric) for metric in rows])
         axes.invert_yaxis()
         axes.set_xlabel("change of speed, %")
     return Plot("Pairs of the gate", caption, to_svg(figure, prefix, "Pairs of the gate", caption))

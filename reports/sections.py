@@ -139,13 +139,21 @@ def _gate(records: Sequence[RunRecord]) -> Section:
                 str(entry["answer"]),
                 _change(entry["estimate"]),
                 _change(entry["noise"]),
+                f"{entry['least_seen']:+.1%}" if "least_seen" in entry else "",
                 str(entry["reason"]),
             ]
             for entry in record.details.get("judgements", ())
         ]
         reference = record.details.get("reference", "?")
-        columns = ("metric", "answer", "change of speed, 99 % interval", "same against same", "why")
-        tables.append(Table(f"Against {reference}", columns, rows))
+        columns = ("metric", "answer", "change of speed, 99 % interval", "same against same", "smallest seen", "why")
+        demanded = ", ".join(f"{name} {floor:g}x" for name, floor in record.details.get("yardstick", {}).items())
+        caption = f"Against {reference}" + (
+            f"; changes are relative to what is demanded: {demanded}" if demanded else ""
+        )
+        tables.append(Table(caption, columns, rows))
+        notes = [[str(note)] for note in record.details.get("notes", ())]
+        if notes:
+            tables.append(Table("What was not measured", ("note",), notes))
         differences = [[str(line)] for line in record.details.get("differences", ())]
         if differences:
             tables.append(Table("Exact counters that differ", ("counter",), differences))
@@ -157,7 +165,8 @@ def _gate(records: Sequence[RunRecord]) -> Section:
             tables.append(Table(how, columns, changes, frozenset(columns[2:])))
     text = (
         "Speed against a reference in the same run, in alternating pairs; the build against itself shows what this "
-        "machine could not have told apart."
+        "machine could not have told apart, and 'smallest seen' is the smallest slowdown that the rule could have told "
+        "with an interval of this width."
     )
     return Section("gate", "Performance gate", text, tables, plots)
 

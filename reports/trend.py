@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from harness.record import RunRecord
-from reports.figure import INK, SERIES, STYLE, to_svg
+from reports.figure import INK, SERIES, STYLE, plain, to_svg
 from reports.plots import Plot, new_figure
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["level_changes", "trend_plot"]
 
 _COLUMNS = 2
+MOST_POINTS = 200
 
 
 def trend_plot(record: RunRecord, prefix: str) -> Plot | None:
     """A panel per metric, runs from left to right; None where there is no earlier run."""
     import matplotlib as mpl
 
-    trend: Mapping[str, Any] = record.details.get("trend", {})
-    metrics = {name: entry for name, entry in trend.items() if len(entry["points"]) > 1}
+    metrics = {name: entry for name, entry in _trend(record).items() if len(entry["points"]) > 1}
     if not metrics:
         return None
     caption = (
@@ -40,7 +40,7 @@ def trend_plot(record: RunRecord, prefix: str) -> Plot | None:
         figure = new_figure(9.2, 1.6 * rows + 0.3)
         for index, (name, entry) in enumerate(metrics.items()):
             axes = figure.add_subplot(rows, min(_COLUMNS, len(metrics)), index + 1)
-            axes.set_title(name)
+            axes.set_title(plain(name))
             _panel(axes, entry)
     return Plot("Trend", caption, to_svg(figure, prefix, "Trend", caption))
 
@@ -71,7 +71,7 @@ def _panel(axes: Axes, entry: Mapping[str, Any]) -> None:
 def level_changes(record: RunRecord) -> tuple[str, Sequence[Sequence[str]]]:
     """A sentence on how changes were looked for, and a row per change: metric, first run of the level, from, to."""
     rows: list[list[str]] = []
-    trend: Mapping[str, Any] = record.details.get("trend", {})
+    trend = _trend(record)
     looked = [entry["changes"] for entry in trend.values()]
     if not looked or all(changes is None for changes in looked):
         return "Changes of level were not looked for: the package ruptures is not installed.", rows
@@ -85,5 +85,16 @@ def level_changes(record: RunRecord) -> tuple[str, Sequence[Sequence[str]]]:
     return "Changes of level by PELT on the logarithms (package ruptures); fewer than ten runs show none.", rows
 
 
+def _trend(record: RunRecord) -> dict[str, dict[str, Any]]:
+    """By metric, the last points, and the changes among them."""
+    found = {}
+    for name, entry in record.details.get("trend", {}).items():
+        cut = max(len(entry["points"]) - MOST_POINTS, 0)
+        changes = entry["changes"]
+        kept = None if changes is None else [begin - cut for begin in changes if begin > cut]
+        found[name] = {"points": entry["points"][cut:], "changes": kept}
+    return found
+
+
 def _day(point: Mapping[str, Any]) -> str:
-    return str(point["started"])[:10]
+    return plain(str(point["started"])[:10])

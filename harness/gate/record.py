@@ -34,6 +34,10 @@ def verdicts(run: GateRun) -> list[Verdict]:
     return found
 
 
+def _warnings(run: GateRun) -> list[str]:
+    return [f"warning: {j.metric} {j.estimate}" for j in run.judgements if j.answer is Answer.WARNING]
+
+
 def gate_record(
     run: GateRun,
     *,
@@ -50,7 +54,7 @@ def gate_record(
     judged = verdicts(run)
     outcome, reason = Verdict.overall(judged)
     if outcome is Outcome.PASS:
-        reason = f"no regression against {run.reference}"
+        reason = "; ".join([f"no regression against {run.reference}", *_warnings(run)])
     return RunRecord(
         kind="gate",
         scenario="gate",

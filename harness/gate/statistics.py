@@ -102,23 +102,30 @@ class Judgement:
     """The decision about one metric, and what it rests on.
 
     Attributes:
-        metric, rule: names. answer, reason: the decision and one sentence.
+        metric: name. rule: by which it was decided. answer, reason: the decision and one sentence.
         estimate: of the candidate against the reference, all pairs pooled. noise: of the candidate against itself.
         confirmed: did fresh pairs take part?
     """
 
     metric: str
-    rule: str
+    rule: Rule
     answer: Answer
     reason: str
     estimate: Estimate
     noise: Estimate
     confirmed: bool
 
+    @property
+    def least_seen(self) -> float:
+        """The smallest slowdown that this rule could have told with an interval as wide as this one."""
+        return min(self.rule.change, self.rule.bound - (self.estimate.high - self.estimate.low) / 2)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "metric": self.metric,
-            "rule": self.rule,
+            "rule": self.rule.name,
+            "threshold": self.rule.change,
+            "least_seen": self.least_seen,
             "answer": self.answer.value,
             "reason": self.reason,
             "estimate": self.estimate.to_json(),
@@ -206,9 +213,7 @@ def judge(
     judgements = []
     for name, seen in estimates.items():
         answer, reason = _answer(seen, self_estimates[name], rule, name in regressed)
-        judgements.append(
-            Judgement(name, rule.name, answer, reason, seen, self_estimates[name], confirmed=name in suspects)
-        )
+        judgements.append(Judgement(name, rule, answer, reason, seen, self_estimates[name], confirmed=name in suspects))
     return judgements
 
 

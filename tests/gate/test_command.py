@@ -16,7 +16,7 @@ from harness.gate.counters import Difference
 from harness.gate.measure import Rows
 from harness.gate.record import gate_record, verdicts
 from harness.gate.run import GateRun
-from harness.gate.statistics import Answer, Estimate, Judgement
+from harness.gate.statistics import PATH_COST, Answer, Estimate, Judgement
 from harness.record import RunRecord
 from harness.verdict import Outcome
 
@@ -38,7 +38,7 @@ def run_of(answers: Mapping[str, Answer], differences: tuple[Difference, ...] = 
         "g++ 12",
         {"read": {"loads": 2}},
         differences,
-        tuple(Judgement(m, "path cost", a, f"because {a}", seen, noise, False) for m, a in answers.items()),
+        tuple(Judgement(m, PATH_COST, a, f"because {a}", seen, noise, False) for m, a in answers.items()),
         dict.fromkeys(answers, rows),
     )
 

@@ -10,7 +10,7 @@ import pytest
 from harness.gate.driver import PATHS
 from harness.gate.measure import Rows
 from harness.gate.self_test import SHORT, Effect, SelfTest, decisions, effect_of, run_self_test
-from harness.gate.statistics import Answer, Estimate, Judgement
+from harness.gate.statistics import PATH_COST, Answer, Estimate, Judgement
 from harness.verdict import Outcome
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def test_what_a_self_test_demands(effects: list[Effect], outcome: Outcome) -> No
 
 def judged(**answers: Answer) -> list[Judgement]:
     seen = Estimate(0.0, 0.0, 0.0, 0.5, 20)
-    return [Judgement(metric, "path cost", answer, "", seen, seen, False) for metric, answer in answers.items()]
+    return [Judgement(metric, PATH_COST, answer, "", seen, seen, False) for metric, answer in answers.items()]
 
 
 def test_only_the_delayed_path_is_a_find_and_any_other_a_false_alarm() -> None:

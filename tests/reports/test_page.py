@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -136,3 +138,67 @@ def test_the_whole_matrix_with_many_workers_and_failures(tmp_path: Path) -> None
         large = replace(base, metrics=replace(base.metrics, workers=workers))
         made.append(replace(large, failures=(failure,), outcome=Outcome.FAIL) if number % 2 else large)
     assert write_report(made, tmp_path).stat().st_size <= 2_000_000
+
+
+HOSTILE = (
+    "a$b_{$<script>alert(1)</script>\"'&\\frac{",
+    "cost $x_{1$ and $\\alpha$",
+    "\u65e5\u672c\u8a9e \u202e \U0001f600",
+    "bell \x07 null \x00 escape \x1b[2J",
+    "half a pair \udc80",
+    "n" * 5_000,
+    "line\nbreak\rreturn",
+    "",
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_may_be_anything(name: str, tmp_path: Path) -> None:
+    """Scenarios, modes and metrics are what a record says: in every table, figure and file."""
+    estimate = {"change": -0.1, "low": -0.2, "high": -0.05, "p": 0.0, "pairs": 20}
+    judged = {"metric": name, "answer": name, "reason": name, "estimate": estimate, "noise": estimate}
+    point = {"started": name, "ratio": 1.0, "low": 0.9, "high": 1.1}
+    summary = {"median": 2.0, "low": 1.0, "high": 3.0}
+    figure = {"name": name, "rate": summary, "ratio": summary, "skipped": "", "note": name}
+    place = {"senders": 1, "receivers": 1, "size": 8, "batch": 1, "on": name}
+    late = {"kind": name, "name": name, "count": 3, "percentiles": [[50, 1.0], [100, 2.0]]}
+    details = {
+        "gate": {
+            "reference": name,
+            "judgements": [judged],
+            "pairs": {name: {"log_ratios": [-0.1] * 20, "noise": [0.0] * 20}},
+            "differences": [name],
+            "notes": [name],
+            "trend": {name: {"points": [point] * 3, "changes": [1]}},
+        },
+        "bench": {
+            "cells": [{"group": group, "figures": [figure, figure], **place} for group in ("workers", "size", "peers")],
+            "latencies": [late],
+        },
+    }
+    runs = [record(name), record("mwmr", name), record("mwmr", "threads", name)]
+    runs += [replace(record(name), kind=kind, metrics=None, details=details[kind]) for kind in details]
+    write_report(runs, tmp_path)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in page
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", page)
+    ElementTree.parse(tmp_path / "junit.xml")
+    assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["records"]
+
+
+@pytest.mark.parametrize("runs", [300, 3_000])
+def test_thousands_of_runs_of_one_cell_are_bounded(runs: int) -> None:
+    page = render([record()] * runs)
+    assert len(page.encode()) <= MOST_BYTES
+    assert f"Drawn: 8 of {runs} runs" in page
+
+
+def test_a_record_with_a_huge_trend_is_bounded() -> None:
+    points = [
+        {"started": f"run {n}", "ratio": 1.0 if n < 9_950 else 0.8, "low": 0.7, "high": 1.1} for n in range(10_000)
+    ]
+    trend = {f"path {number}": {"points": points, "changes": [100, 9_950]} for number in range(8)}
+    page = render([replace(record(), kind="gate", metrics=None, details={"trend": trend})])
+    assert len(page.encode()) < 1_000_000
+    assert "run 9950" in page
+    assert "run 100<" not in page
