@@ -286,8 +286,8 @@ def gate_ratios(record: RunRecord, prefix: str) -> Plot | None:
         return None
     caption = (
         "Each dot is one pair, candidate against reference; right of 0 is faster. "
-        "The diamond is the estimate with its 99 % interval; hollow marks are the build against itself. The band is what "
-        "does not fail."
+        "The diamond is the estimate with its 99 % interval; hollow marks are the build against itself. "
+        "The band is what does not fail."
     )
     with mpl.rc_context(STYLE):
         figure = new_figure(9.2, 0.5 * len(rows) + 0.9)

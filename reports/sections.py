@@ -161,8 +161,8 @@ def _gate(records: Sequence[RunRecord]) -> Section:
         plots += [drawn for drawn in (plot, course) if drawn]
         if course:
             how, changes = level_changes(record)
-            columns = ("metric", "since", "level before", "level after", "change")
-            tables.append(Table(how, columns, changes, frozenset(columns[2:])))
+            levels = ("metric", "since", "level before", "level after", "change")
+            tables.append(Table(how, levels, changes, frozenset(levels[2:])))
     text = (
         "Speed against a reference in the same run, in alternating pairs; the build against itself shows what this "
         "machine could not have told apart, and 'smallest seen' is the smallest slowdown that the rule could have told "
