@@ -100,12 +100,15 @@ class History:
         shutdown: (invoked, returned) of the call that ended the stream, or None.
         info: anything else worth keeping (scenario, executor, seed, ...); JSON types only. ``"messages"``: a list, by
             value, of the names that another system gave its messages.
+        unit: accounted bytes that stand for one unit of capacity and cost in the file that it was read from, whose
+            words it is told in, too; None: recorded by this harness, or saved by it as ``.npz``.
     """
 
     operations: npt.NDArray[np.void]
     capacity: int | None = None
     shutdown: tuple[int, int] | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    unit: int | None = None
 
     def __post_init__(self) -> None:
         if self.operations.dtype != OPERATION_RECORD:
@@ -155,8 +158,12 @@ class History:
         return cls(operations, meta["capacity"], shutdown, meta["info"])
 
     def describe(self, index: int) -> str:
-        """One operation as a line for a person: times relative to the start of the history."""
+        """One operation as a line for a person: times relative to the start of the history, or those of its file."""
         row = self.operations[index]
+        if self.unit is not None:
+            name, kind = self.worker(int(row["worker"])), Kind(int(row["kind"])).name.lower()
+            ended = "never" if row["returned"] == PENDING_RETURN else row["returned"]
+            return f"process {name} {kind} {self.told(index)}  [{row['invoked']} .. {ended}]"
         start = int(self.operations["invoked"].min())
         returned = int(row["returned"])
         until = "never" if returned == PENDING_RETURN else f"{returned - start:,}"
@@ -168,6 +175,8 @@ class History:
         """With what an operation was called, and what came of it."""
         row = self.operations[index]
         kind, status = Kind(int(row["kind"])), Status(int(row["status"]))
+        if self.unit is not None:
+            return self._told_by_file(row, kind, status)
         parts = []
         told = status is Status.OK or kind.writes or (kind is Kind.SKIP and int(row["target"]) == NO_ID)
         if told and int(row["value"]) != UNKNOWN_VALUE:
@@ -181,6 +190,34 @@ class History:
             parts.append(f"id {int(row['id'])}")
         return " ".join(parts)
 
+    def _told_by_file(self, row: np.void, kind: Kind, status: Status) -> str:
+        """In the words of the file; values stand before the arrow where the call had them, else behind it."""
+        value, target, timeout = int(row["value"]), int(row["target"]), int(row["timeout"])
+        parts = []
+        means = kind is Kind.SKIP and target == NO_ID
+        means = means and (status in (Status.OK, Status.PENDING) or bool(int(row["flags"]) & HEAD_UNTOLD))
+        if (kind.writes or means) and value != UNKNOWN_VALUE:
+            parts.append(self.message(value))
+        if target != NO_ID:
+            parts.append(f"id {target}")
+        if timeout != NO_TIMEOUT:
+            parts.append(f"timeout {timeout}")
+        parts.append("-> ?" if status is Status.PENDING else f"-> {status.name.lower()}")
+        sees = status is Status.OK or (status is Status.MISMATCH and not int(row["flags"]) & HEAD_UNTOLD)
+        if sees and not (kind.writes or means) and value != UNKNOWN_VALUE:
+            parts.append(self.message(value))
+        if int(row["id"]) != NO_ID:
+            parts.append(f"id {int(row['id'])}")
+        return " ".join(parts)
+
+    def amount(self, accounted: int) -> str:
+        """What takes so many accounted bytes of the capacity, in words."""
+        return f"{accounted:,} accounted bytes" if self.unit is None else f"cost {accounted // self.unit:,}"
+
+    def of_capacity(self, accounted: int) -> str:
+        """So many accounted bytes as a number, in the unit of the capacity as it was told."""
+        return f"{accounted // (self.unit or 1):,}"
+
     def worker(self, number: int) -> str:
         """The name of a worker: the one it had where the history came from, else its number."""
         names = self.info.get("workers")
@@ -190,7 +227,9 @@ class History:
         """The name of a message: the one it had where the history came from, else writer:number."""
         names = self.info.get("messages")
         if names is not None and value < len(names):
-            return str(names[value])
+            return str(names[value]) if self.unit is None else repr(names[value])
+        if self.unit is not None:
+            return str(value)
         return f"{message_writer(value)}:{message_number(value)}"
 
     def __str__(self) -> str:

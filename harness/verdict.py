@@ -72,7 +72,9 @@ class Verdict:
     def passed(cls, property: str, reason: str, assertions: Mapping[str, int]) -> Verdict:
         """A pass, or inconclusive if no assertion was made."""
         if sum(assertions.values()) <= 0:
-            return cls.inconclusive(property, f"nothing was checked ({reason})", assertions)
+            return cls.inconclusive(
+                property, f"nothing was checked: no operation says anything of {property}", assertions
+            )
         return cls(property, Outcome.PASS, reason, "", dict(assertions))
 
     @classmethod

@@ -40,7 +40,11 @@ def _overflow(model: Model, capacity: int) -> Iterator[Violation]:
         instant = int(times[order[index]])
         there = value[(start <= instant) & (instant < end)]
         rows = tuple(int(row) for row in model.write_row[there][:LONGEST_WITNESS])
-        sentence = f"{int(inside[index])} accounted bytes were surely inside at once; the capacity is {capacity}"
+        history = model.history
+        sentence = (
+            f"messages of {history.amount(int(inside[index]))} were surely inside at once; the capacity is "
+            f"{history.of_capacity(capacity)}"
+        )
         yield Violation("OVERFLOW", sentence, rows)
 
 
@@ -68,9 +72,10 @@ def _full(model: Model, capacity: int) -> Iterator[Violation]:
     until = np.searchsorted(times, model.full.ret, side="right")
     highest = _window_maximum(np.append(0, inside), begin + 1, until)
     for index in np.flatnonzero(highest + model.full.size <= capacity)[:1].tolist():
+        history = model.history
         sentence = (
-            f"a message of {int(model.full.size[index])} accounted bytes was said not to fit, but at no instant could "
-            f"more than {int(highest[index])} of {capacity} have been taken"
+            f"a message of {history.amount(int(model.full.size[index]))} was said not to fit, but at no instant could "
+            f"more than {history.of_capacity(int(highest[index]))} of {history.of_capacity(capacity)} have been taken"
         )
         yield Violation("FULL", sentence, (int(model.full.row[index]),))
 

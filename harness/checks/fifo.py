@@ -98,7 +98,7 @@ def _judged(history: History, model: Model) -> Verdict:
         )
     if found.linearizable:
         if history.capacity is not None:
-            reason += f", {len(model.full):,} FULL at capacity {history.capacity:,} too"
+            reason += f", {len(model.full):,} FULL at capacity {history.of_capacity(history.capacity)} too"
         if len(model.others):
             reason += f", {len(model.others):,} MISMATCH without the head too{_nameless(model)}"
         if guessed:
@@ -110,7 +110,7 @@ def _judged(history: History, model: Model) -> Verdict:
     if history.capacity is None or (len(model.others) and search(_without_others(model)).linearizable):
         rule, problem = "MISMATCH", "no order has another message at the head for every skip that says so"
     else:
-        rule, problem = "CAPACITY", f"no order fits a queue of capacity {history.capacity:,}"
+        rule, problem = "CAPACITY", f"no order fits a queue of capacity {history.of_capacity(history.capacity)}"
     sentence = f"{problem}: at the return of the last of these none goes on ({effort})"
     return _failed(Violation(rule, sentence, rows), assertions)
 

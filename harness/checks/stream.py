@@ -201,7 +201,7 @@ def _judgement(file: str, judge: StreamJudge, processes: Any, values: Any) -> Ju
     info: dict[str, Any] = {"workers": list(processes)}
     names = name_messages(rows, values)
     info |= {"messages": names} if names else {}
-    history = History(rows, None, held.shutdown, info)
+    history = History(rows, None, held.shutdown, info, unit=1)
     told = {row for verdict in judge.verdicts if verdict.witness for row in verdict.witness.operations}
     operations = {row: f"line {lines[row]}: {history.describe(row)}" for row in sorted(told)}
     verdicts = tuple(_with_limits(verdict, judge) for verdict in judge.verdicts)

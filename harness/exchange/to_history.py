@@ -184,9 +184,9 @@ class QueueRows:
             info["messages"] = names
         check_distinct(rows, lambda row: f"{self._name}:{self._lines[row]}", names.__getitem__ if names else int)
         resolve_skips(rows)
-        capacity = self._account(header.get("capacity"))
+        capacity, unit = self._account(header.get("capacity"))
         shutdown = header.get("shutdown")
-        return History(rows, capacity, None if shutdown is None else (shutdown[0], shutdown[1]), info)
+        return History(rows, capacity, None if shutdown is None else (shutdown[0], shutdown[1]), info, unit)
 
     def _reserve(self, count: int, *, exactly: bool = False) -> None:
         """Room for that many rows: realloc moves no bytes of a large block."""
@@ -271,8 +271,9 @@ class QueueRows:
         self._rows["worker"] = np.array([*workers, 0], np.uint16)[self._rows["worker"]]
         return []
 
-    def _account(self, capacity: int | None) -> int | None:
-        """Make sizes and capacity one unit; reads that tell no size get that of their write."""
+    def _account(self, capacity: int | None) -> tuple[int | None, int]:
+        """Make sizes and capacity one unit, and tell it; reads that tell no size get that of their write."""
+        unit = 1
         rows, costs, told = self._rows, self._costs, self._sized
         writes = np.isin(rows["kind"], _WRITES)
         accounted = (rows["size"].astype(np.int64) + 8 + UNIT - 1) // UNIT * UNIT
@@ -283,9 +284,10 @@ class QueueRows:
                 raise HistoryError(f"{self._name}:{line}: cost {cost} is beyond what this program accounts")
             rows["size"][writes] = UNIT * costs[writes].astype(np.int64) - 8
             told[~writes] = False
-            capacity *= UNIT
+            unit = UNIT
+            capacity *= unit
         fill_sizes(rows, np.flatnonzero(~writes & ~told), rows)
-        return capacity
+        return capacity, unit
 
 
 def fill_sizes(rows: npt.NDArray[np.void], silent: npt.NDArray[np.intp], written: npt.NDArray[np.void]) -> None:

@@ -253,7 +253,7 @@ def test_a_report_has_the_timeline_of_any_history(folder: Path) -> None:
     assert "bad.jsonl" in page
     records = json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))["records"]
     assert [record["outcome"] for record in records] == ["pass", "fail"]
-    assert records[0]["sample"]["calls"][0]["told"] == "message a -> OK"
+    assert records[0]["sample"]["calls"][0]["told"] == "'a' -> ok"
     assert records[1]["failures"][-1]["timeline"]["stuck"] == 1
 
 
@@ -268,7 +268,7 @@ def test_a_report_shows_where_the_search_sticks(folder: Path) -> None:
 def test_workers_keep_the_names_that_they_had(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "named.jsonl").write_text(BAD.replace('"process": 0', '"process": "alice"'))
     assert cli.main(["check", "named.jsonl", "--report", "out"]) == 1
-    assert "worker alice write message a" in capsys.readouterr().out
+    assert "process alice write 'a' -> ok" in capsys.readouterr().out
     records = json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))["records"]
     assert {call["worker"] for call in records[0]["failures"][-1]["timeline"]["calls"]} == {"alice", "1"}
 
@@ -389,3 +389,41 @@ def test_an_output_that_cannot_be_written_is_one_line_and_no_pass(folder: Path, 
     assert told.returncode == EXIT_ENVIRONMENT
     assert "the output could not be written: No space left on device" in told.stderr.splitlines()[-1]
     assert "Traceback" not in told.stderr
+
+
+FULL_TOO_EARLY = """{"history": 1, "capacity": 3}
+{"time": 1000, "process": "w", "type": "invoke", "f": "write", "value": 7, "cost": 2}
+{"time": 1001, "process": "w", "type": "ok", "f": "write", "value": 7}
+{"time": 1002, "process": "w", "type": "invoke", "f": "write", "value": "8", "cost": 1}
+{"time": 1003, "process": "w", "type": "fail", "f": "write", "error": "full"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (FULL_TOO_EARLY, "a message of cost 1 was said not to fit, but at no instant could more than 2 of 3 have been"),
+        (FULL_TOO_EARLY, "    line 4: process w write '8' -> full  [1002 .. 1003]"),
+        (FULL_TOO_EARLY.replace('"cost": 1', '"cost": 2').replace('"fail"', '"ok"').replace(', "error": "full"', ""),
+         "messages of cost 4 were surely inside at once; the capacity is 3"),
+        (FULL_TOO_EARLY.replace('"8"', "8").replace('"write", "error": "full"', '"write", "error": "full", "id": 3'),
+         "    line 4: process w write 8 -> full id 3  [1002 .. 1003]"),
+        (FULL_TOO_EARLY.split("\n", 3)[0] + "\n" + BAD.replace('"a"', "1099511627783").split("\n", 1)[1],
+         "    line 2: process 0 write 1099511627783 -> ok  [0 .. 1]"),
+    ],
+)  # fmt: skip
+def test_a_witness_speaks_the_language_of_its_file(
+    folder: Path, text: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its values, its times, its lines, and the unit of its capacity."""
+    (folder / "h.jsonl").write_text(text)
+    assert cli.main(["check", "h.jsonl"]) == 1
+    assert words in capsys.readouterr().out
+
+
+def test_what_was_only_written_is_not_said_to_be_whole(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "pending.jsonl").write_text("\n".join(GOOD.splitlines()[:2]) + "\n")
+    assert cli.main(["check", "pending.jsonl"]) == 4
+    told = capsys.readouterr().out
+    assert "nothing was checked: no operation says anything of integrity" in told
+    assert "once and whole" not in told

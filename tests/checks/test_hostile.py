@@ -333,7 +333,7 @@ def test_a_queue_in_edn(text: str, code: int, tmp_path: Path) -> None:
         (QUEUE + "{:process 1 :process 2}", 13, "occurs twice"),
         (QUEUE + "{:process}", 13, "a key and no value"),
         (QUEUE + "[" * 2000, 13, "nested deeper"),
-        (QUEUE + "{:process 7, :type :invoke, :f :drain, :time 99}", 13, "'drain' is none of a queue"),
+        (QUEUE + "{:process 7, :type :invoke, :f :drain, :time 99}", 13, "a drain that never returned"),
         (QUEUE + "{:process 0, :type :invoke, :f :dequeue, :time 99}", 13, "goes on after info"),
     ],
 )
@@ -350,4 +350,4 @@ def test_messages_keep_their_names(tmp_path: Path, capsys: pytest.CaptureFixture
     text = PLAIN.replace('"value": 1', '"value": "left"')
     (tmp_path / "named.jsonl").write_text(text.replace("left", "right", 2))
     assert cli.main(["check", str(tmp_path / "named.jsonl")]) == 1
-    assert "line 3: #1 worker r read message left -> OK" in capsys.readouterr().out
+    assert "line 3: process r read -> ok 'left'" in capsys.readouterr().out

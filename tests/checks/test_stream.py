@@ -244,7 +244,7 @@ def test_a_violation_is_shown_by_its_lines(tmp_path: Path, capsys: pytest.Captur
     told = capsys.readouterr().out
     assert "[FRESH]" in told
     assert "line 4003: " in told
-    assert "message m1001" in told
+    assert "write 'm1001' -> ok" in told
 
 
 def event(time: int, process: int | str, kind: str, f: str, **fields: object) -> Event:
