@@ -86,6 +86,16 @@ public:
         return spinning(effort, [&] { return write_round(message, id, effort); });
     }
 
+    // The same; what an owner that does not move makes long is handed to `hook`, which lets the caller's others go on.
+    template <class H>
+    Status try_write(std::span<const std::byte> message, Position& id, Effort& effort, H& hook) {
+        if (message.size() > geometry_.max_message()) return Status::too_large;
+        const auto round = [&] { return write_round(message, id, effort); };
+        const Status status = spinning(effort, round, 0, kBriefRounds);
+        if (status != Status::conflict) return status;
+        return hook.without_gil([&] { return spinning(effort, round, kBriefRounds); });
+    }
+
     // Writes all messages, in order, as several rounds of at most kChunkMessages or kChunkBytes; other writers may come
     // between rounds. `done` counts what was published, whatever the status.
     template <Source S, Hook H>
@@ -186,6 +196,7 @@ private:
     static constexpr Nanoseconds kFullPause = 10'000;    // a writer that polls head more often takes it from the readers
     static constexpr Nanoseconds kGrace = 1'000'000;     // conflicts are retried for so long after a deadline
     static constexpr std::uint32_t kSpinRounds = 4;      // conflicts that are retried without a sleep
+    static constexpr std::uint32_t kBriefRounds = 64;    // conflicts, some 50 us of them, that nobody else need care about
 
     u64 me() const { return me_->load(std::memory_order_relaxed); }
     std::memory_order order(Site site) const { return design_.order(site); }
@@ -505,11 +516,12 @@ private:
 
     // ---- between rounds
 
-    // Retries conflicts without ever sleeping.
+    // Retries conflicts without ever sleeping. `done`: rounds that the call has had already; `most`: after so many the
+    // conflict is the answer.
     template <class Round>
-    Status spinning(Effort& effort, Round&& round) {
+    Status spinning(Effort& effort, Round&& round, std::uint32_t done = 0, std::uint32_t most = UINT32_MAX) {
         const std::uint32_t limit = policy_.max_round_trips != 0 ? policy_.max_round_trips : kMaxRounds;
-        for (std::uint32_t rounds = 1;; ++rounds) {
+        for (std::uint32_t rounds = done + 1;; ++rounds) {
             ++effort.rounds;
             const Status status = round();
             if (status != Status::conflict) return status;
@@ -519,6 +531,7 @@ private:
                 seen_owner_.store(0, std::memory_order_relaxed);
             }
             if (rounds >= limit) return Status::retry_limit;
+            if (rounds == most) return status;
             for (std::uint32_t i = 0; i < std::min<std::uint32_t>(rounds, 32); ++i) memory_.pause();
         }
     }

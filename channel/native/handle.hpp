@@ -125,8 +125,11 @@ public:
         GilHook hook(handle->block_);
         Effort effort;
         Position id = 0;
-        const auto call = [&] { return handle->core_->try_write(payload.bytes(), id, effort); };
-        const Status status = payload.bytes().size() < GilHook::kReleasedCopy ? call() : hook.without_gil(call);
+        Core& core = *handle->core_;
+        const Status status =
+            payload.bytes().size() < GilHook::kReleasedCopy
+                ? core.try_write(payload.bytes(), id, effort, hook)
+                : hook.without_gil([&] { return core.try_write(payload.bytes(), id, effort); });
         handle->count(Operation::write, effort);
         if (status == Status::ok) return PyLong_FromUnsignedLongLong(id);
         return handle->raise_status(status, effort, payload.bytes().size());

@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import random
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -173,6 +175,36 @@ def test_a_stopped_live_owner_is_not_dead(channel: Channel) -> None:
     channel.write(b"after", timeout=DEADLINE)
     assert drain(channel)[-1] == b"after"
     assert channel.state().recoveries == 1
+
+
+@needs_ptrace
+def test_other_threads_go_on_while_a_try_write_spins(channel: Channel) -> None:
+    words = Words(channel.name)
+    child = Stepped(lambda: channel.try_write(b"slow"))
+    while words[OWNER] == 0:
+        assert child.step()
+    begun, ended = threading.Event(), []
+
+    def spin() -> None:
+        begun.set()
+        with pytest.raises(ChannelRetryLimit):
+            channel.try_write(b"x")
+        ended.append(True)
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    turns = 0
+    try:
+        begun.wait(DEADLINE)
+        while not ended and thread.is_alive():
+            turns += 1
+            time.sleep(0)
+    finally:
+        thread.join()
+        child.kill()
+        words.close()
+    assert ended
+    assert turns > 100, "the GIL was held while it span"
 
 
 def _write_for_ever(channel: Channel, worker: int) -> None:
