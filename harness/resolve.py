@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from harness.operation import NO_ID, Kind, Status
 
-__all__ = ["UNKNOWN_VALUE", "resolve_by_reports", "resolve_skips"]
+__all__ = ["UNKNOWN_VALUE", "named_by_id", "resolve_by_reports", "resolve_skips"]
 
 UNKNOWN_VALUE = 2**64 - 1
 """Value of a message whose id nobody wrote: no message of a program has it."""
@@ -44,17 +44,29 @@ def resolve_by_reports(
         The skips whose entry none of them names (UNKNOWN_VALUE until one does); the id that each row is about.
     """
     kind, status = operations["kind"], operations["status"]
-    # what a skip(id) that is OK removed is the entry that it was asked for, whatever else it says
-    asked = (kind == Kind.SKIP.value) & (status == Status.OK.value)
-    ids = np.where(asked, operations["target"], operations["id"])
-    named = np.isin(kind, _SKIPS) & np.isin(status, [Status.OK.value, Status.MISMATCH.value]) & (ids != NO_ID)
-    wanted = np.flatnonzero(named)
+    ids = _ids(operations)
+    wanted = np.flatnonzero(named_by_id(operations))
     if len(wanted):
         operations["value"][wanted] = UNKNOWN_VALUE
         reported = (status == Status.OK.value) & (ids != NO_ID)
         for source in (np.isin(kind, _WRITES), np.isin(kind, _PAYLOADS)):
             wanted = wanted[_look_up(operations, ids, wanted, np.flatnonzero(source & reported))]
     return wanted, ids
+
+
+def named_by_id(operations: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """The skips that returned and say by an entry id alone which message they are about."""
+    told = np.isin(operations["status"], [Status.OK.value, Status.MISMATCH.value])
+    named: npt.NDArray[np.bool_] = np.isin(operations["kind"], _SKIPS) & told & (_ids(operations) != NO_ID)
+    return named
+
+
+def _ids(operations: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """The entry id that each row is about."""
+    # what a skip(id) that is OK removed is the entry that it was asked for, whatever else it says
+    asked = (operations["kind"] == Kind.SKIP.value) & (operations["status"] == Status.OK.value)
+    ids: npt.NDArray[np.uint64] = np.where(asked, operations["target"], operations["id"])
+    return ids
 
 
 def _look_up(

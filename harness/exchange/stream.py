@@ -19,14 +19,13 @@ from harness.exchange.pairing import Pairing
 from harness.exchange.to_history import ERRORS, QueueRows, check_distinct, fill_sizes, name_of, oldest_named
 from harness.history import OPERATION_RECORD, PENDING_RETURN, HistoryError
 from harness.operation import NO_ID, Kind, Status
-from harness.resolve import UNKNOWN_VALUE, resolve_by_reports, resolve_skips
+from harness.resolve import named_by_id, resolve_by_reports, resolve_skips
 
 __all__ = ["Progress", "QueueStream", "vocabulary"]
 
 Rows = npt.NDArray[np.void]
 
 _WRITES = [kind.value for kind in Kind if kind.writes]
-_SKIPS = [Kind.SKIP.value, Kind.SKIP_FORCE.value]
 
 
 class _KnownNames(Names):
@@ -134,8 +133,9 @@ class QueueStream:
         check_distinct(
             everything, lambda row: f"{self._name}:{lines[row]}", lambda value: name_of(value, self._words.values)
         )
-        silent = ~named.sized & ~np.isin(named.rows["kind"], _WRITES)
-        fill_sizes(named.rows, np.flatnonzero(silent), everything)
+        for part in (named, opened):  # of a batch that is open, some messages may have been told
+            silent = ~part.sized & ~np.isin(part.rows["kind"], _WRITES)
+            fill_sizes(part.rows, np.flatnonzero(silent), everything)
         return Progress(named.rows, named.lines, opened.rows, opened.lines, self._now)
 
     def forget(self, held: Rows) -> None:
@@ -157,7 +157,7 @@ class QueueStream:
     def _named(self, held: Rows, returned: _Part, opened: _Part, end: bool) -> _Part:
         """What returned, skips with the messages of their entries; those of which these may still be told stay back."""
         rows = returned.rows
-        by_id = np.isin(rows["kind"], _SKIPS) & ((rows["id"] != NO_ID) | (rows["target"] != NO_ID))
+        by_id = named_by_id(rows)
         if not by_id.any():
             self._unnamed = _Part.empty()
             return returned
@@ -175,8 +175,7 @@ class QueueStream:
             ]
             may_be_named = missing[everything["returned"][missing] >= silent.min(initial=PENDING_RETURN)]
             unnamed = np.isin(len(held) + np.arange(len(rows)), may_be_named)
-        rows["value"][by_id], rows["size"][by_id] = everything["value"][place], everything["size"][place]
-        returned.sized[by_id] |= rows["value"][by_id] != UNKNOWN_VALUE
+        rows["value"][by_id] = everything["value"][place]
         self._unnamed = returned.where(unnamed)
         return returned.where(~unnamed)
 

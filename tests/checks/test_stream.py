@@ -156,6 +156,43 @@ def test_agrees_on_small_histories_of_any_kind(by_id: bool, histories: int, tmp_
     assert found[Outcome.FAIL] > histories // 20
 
 
+def _told(time: int, process: int, kind: str, f: str, **fields: object) -> Event:
+    return {"time": time, "process": process, "type": kind, "f": f, **fields}
+
+
+_WRITTEN = [
+    _told(0, 0, "invoke", "write", value=7, size=8),
+    _told(1, 0, "ok", "write", value=7, size=8, id=0),
+]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [*_WRITTEN, _told(2, 1, "invoke", "skip", value=7), _told(3, 1, "ok", "skip", value=7, id=0)],
+        [
+            *_WRITTEN,
+            _told(2, 1, "invoke", "read_many", batch=1),
+            _told(2, 1, "invoke", "read_many", batch=1),
+            _told(3, 1, "ok", "read_many", value=7, batch=1),
+        ],
+        [
+            _WRITTEN[0],
+            _told(1, 1, "invoke", "peek"),
+            _told(1, 2, "invoke", "skip_force"),
+            _told(2, 1, "ok", "peek", value=7, id=0),
+            _told(3, 2, "ok", "skip_force", value=7, id=0),
+        ],
+    ],
+    ids=["skip by value", "open batch", "peek before the write returns"],
+)
+def test_whoever_tells_no_size_is_not_torn(events: list[Event], tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    path.write_bytes(text_of(events))
+    for judged in (judge(str(path)), judge_stream(str(path))):
+        assert judged.outcome[0] is Outcome.PASS, judged.outcome
+
+
 def test_a_mismatch_without_the_head_is_no_false_alarm(tmp_path: Path) -> None:
     """A stream misses some of them, and says so."""
     generator = np.random.default_rng(5)
