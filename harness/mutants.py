@@ -68,6 +68,12 @@ _NEEDS = {
     "lost-wakeup": Needs(workers=2, operations=2, switches=2),
     "no-recovery": Needs(workers=2, operations=2, switches=1, kills=1),
     "trusting-recovery": Needs(workers=2, operations=4, switches=4, kills=1),
+    "wrong-wrap": Needs(calls=4, workers=2, operations=3, switches=2),  # a message that straddles the end
+    "short-skip": Needs(calls=2, workers=1, operations=3),  # a message of more than 16 bytes, its id, its skip
+    "silent-partial": Needs(workers=2, operations=4, switches=1),  # a batch for which there is no room, and sleepers
+    "unchecked-batch": Needs(workers=2, operations=6, switches=3),  # a lap during the last operation of a batch
+    "unchecked-state": Needs(workers=2, operations=4, switches=2),  # a message, its read and another, while one looks
+    "late-tail": Needs(workers=2, operations=4, switches=3, kills=1),  # a batch that a lap overtakes, and a write
     "take-owner-relaxed": Needs(workers=2, operations=2, switches=1, stale=1),
     "give-owner-relaxed": Needs(workers=3, operations=3, switches=2, stale=1),
     "give-owner-fence-release": Needs(workers=2, operations=2, switches=1, stale=1),
@@ -75,6 +81,8 @@ _NEEDS = {
     "load-head-writer-relaxed": Needs(workers=2, operations=3, switches=2),
     "writer-fence-relaxed": Needs(workers=3, operations=4, switches=4, stale=1),
     "publish-relaxed": Needs(workers=2, operations=2, switches=1, stale=1),
+    "store-tail-relaxed": Needs(workers=2, operations=2, switches=1, stale=2),  # a write, and somebody who looks
+    "load-tail-relaxed": Needs(workers=2, operations=2, switches=1, stale=2),
     "load-head-reader-relaxed": Needs(workers=2, operations=5, switches=3, stale=1),
     "load-header-relaxed": Needs(workers=2, operations=2, switches=1, stale=1),
     "reader-fence-relaxed": Needs(workers=3, operations=4, switches=4, stale=1),

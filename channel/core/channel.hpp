@@ -217,13 +217,17 @@ private:
 
     void give_owner() { memory_.store(at::owner, 0, order(Site::give_owner)); }
 
-    // After a publication: the full barrier orders it before the look at `sleepers`, as the reader's fence orders
-    // raising `sleepers` before its last look at the ring. One of the two sees the other.
-    void give_owner_and_wake(Position tail, Effort& effort) {
+    void give_owner_after(Position tail) {
         memory_.store(at::tail, tail, order(Site::store_tail));
         const auto barrier = order(Site::give_owner_fence);
         if (barrier == std::memory_order_seq_cst) memory_.exchange_full_barrier(at::owner, 0);
         else memory_.exchange(at::owner, 0, barrier);
+    }
+
+    // After a publication: the full barrier orders it before the look at `sleepers`, as the reader's fence orders
+    // raising `sleepers` before its last look at the ring. One of the two sees the other.
+    void give_owner_and_wake(Position tail, Effort& effort) {
+        give_owner_after(tail);
         if (memory_.load(at::sleepers, std::memory_order_relaxed) != 0 &&
             memory_.exchange(at::sleepers, 0, std::memory_order_relaxed) != 0)
             wake(effort);
@@ -253,7 +257,8 @@ private:
         }
         memory_.fetch_add(at::recoveries, 1, std::memory_order_relaxed);
         ++effort.recoveries;
-        give_owner_and_wake(tail, effort);
+        if (design_.plants(Bug::silent_recovery)) give_owner_after(tail);
+        else give_owner_and_wake(tail, effort);
     }
 
     // Kernel time for a question that is rarely answered by "dead": asked only of a word that has not moved for a while.
@@ -292,7 +297,7 @@ private:
             const Position id = tail;
             // Recovery walks from the stored tail; were it left at the start of the chunk, messages that readers took
             // meanwhile could be overwritten by later ones, and the walk would parse payload.
-            if (id != start) memory_.store(at::tail, id, order(Site::store_tail));
+            if (id != start && !design_.plants(Bug::late_tail)) memory_.store(at::tail, id, order(Site::store_tail));
             status = append(tail, source.message(done));
             if (status != Status::ok) break;
             source.accepted(done++, id);
@@ -301,7 +306,8 @@ private:
             give_owner();
             return status;
         }
-        give_owner_and_wake(tail, effort);
+        if (status == Status::ok || !design_.plants(Bug::silent_partial)) give_owner_and_wake(tail, effort);
+        else give_owner_after(tail);
         return Status::ok;  // what did not fit is met again at the start of the next round
     }
 
@@ -360,7 +366,8 @@ private:
         const u64 to_end = geometry_.block_bytes() - payload;
         const u64 first = std::min<u64>(message.size(), to_end);
         memory_.copy_in(payload, message.data(), first);
-        if (first < message.size()) memory_.copy_in(geometry_.ring(), message.data() + first, message.size() - first);
+        const Offset rest = geometry_.ring() + (design_.plants(Bug::wrong_wrap) ? 8 : 0);
+        if (first < message.size()) memory_.copy_in(rest, message.data() + first, message.size() - first);
         if (!message.empty() && design_.strikes(Bug::torn_payload)) {
             const u64 word = memory_.load(payload, std::memory_order_relaxed);
             memory_.store(payload, word ^ 0x10, std::memory_order_relaxed);
@@ -385,8 +392,8 @@ private:
 
     // The outcome of a round that met no message at `head`.
     // LP of empty and closed: the load of the header; `head` did not move from before to after it.
-    Status no_message(HeadKind kind, Position head) {
-        const bool unchecked = kind == HeadKind::nothing && design_.plants(Bug::unchecked_empty);
+    Status no_message(HeadKind kind, Position head, Bug empty = Bug::unchecked_empty) {
+        const bool unchecked = kind == HeadKind::nothing && design_.plants(empty);
         if (!unchecked && !still_head(head)) return Status::conflict;
         if (kind == HeadKind::nothing) return Status::empty;
         return kind == HeadKind::terminal ? Status::closed : Status::corrupted;
@@ -450,7 +457,7 @@ private:
         while (taken < limit) {
             const Head head = look(position);
             if (head.kind != HeadKind::message || head.next() - start > geometry_.capacity()) {
-                if (taken == 0) return no_message(head.kind, start);
+                if (taken == 0) return no_message(head.kind, start, Bug::unchecked_batch);
                 break;
             }
             std::byte* to = sink.reserve(head.length(), position);
@@ -484,7 +491,8 @@ private:
         if (head.kind != HeadKind::message) return no_message(head.kind, head.position);
         if (head.position != target && !design_.plants(Bug::skip_any))
             return still_head(head.position) ? Status::mismatch : Status::conflict;  // LP: that load of head
-        return move_head(head.position, head.next()) ? Status::ok : Status::conflict;  // LP of ok
+        const Position next = design_.plants(Bug::short_skip) ? head.position + kEntryAlignment : head.next();
+        return move_head(head.position, next) ? Status::ok : Status::conflict;  // LP of ok
     }
 
     Status skip_head(Position position) {
@@ -501,7 +509,7 @@ private:
         const Head first = look(head);
         Head last = look(tail);
         while (last.kind == HeadKind::message && last.next() - head <= geometry_.capacity()) last = look(last.next());
-        if (!still_head(head)) return Status::conflict;
+        if (!design_.plants(Bug::unchecked_state) && !still_head(head)) return Status::conflict;
         if (first.kind == HeadKind::malformed || last.kind == HeadKind::malformed || last.kind == HeadKind::message ||
             last.position - head > geometry_.capacity() - kEntryAlignment)
             return Status::corrupted;

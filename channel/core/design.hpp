@@ -69,6 +69,13 @@ enum class Bug : unsigned {
     no_recovery,           // a dead owner is left in place
     trusting_recovery,     // recovery trusts tail and does not look for headers published beyond it
     overfull,              // the 16 spare bytes of the terminator are given away
+    wrong_wrap,            // what goes on at the start of the ring is written a word too far
+    short_skip,            // a skip moves head by the smallest entry, whatever stands there
+    unchecked_batch,       // a batch is EMPTY without the second look at head
+    unchecked_state,       // state() without the second look at head
+    late_tail,             // a batch stores tail at its end only
+    silent_partial,        // a batch that did not fit whole wakes nobody
+    silent_recovery,       // recovery wakes nobody
     count
 };
 

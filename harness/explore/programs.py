@@ -35,6 +35,7 @@ _LETTERS = {
     "W": Kind.TRY_WRITE,
     "o": Kind.WRITE,
     "m": Kind.WRITE_MANY,
+    "M": Kind.WRITE_MANY,
     "r": Kind.READ,
     "R": Kind.TRY_READ,
     "i": Kind.READ,
@@ -48,14 +49,15 @@ _LETTERS = {
 }
 
 
-_TIMEOUTS = {"o": TIMEOUT_NS, "i": TIMEOUT_NS, "N": 0}
+_TIMEOUTS = {"o": TIMEOUT_NS, "i": TIMEOUT_NS, "M": 0, "N": 0}
 
 
 def script(worker: int, calls: str) -> npt.NDArray[np.void]:
     """A script from letters, each followed by the size of its message, or by the messages of its batch, if not 8 or 2.
 
-    w write, W try_write, o write with a time-out, m write_many; r read, R try_read, i read with a time-out,
-    n read_many, N read_many with a time-out of 0; p peek, s skip, S skip_force; l look at the state, x shutdown.
+    w write, W try_write, o write with a time-out, m write_many, M write_many with a time-out of 0; r read, R try_read,
+    i read with a time-out, n read_many, N read_many with a time-out of 0; p peek, s skip, S skip_force; l look at the
+    state, x shutdown.
     """
     rows: list[dict[str, int]] = []
     messages = 0
@@ -153,7 +155,7 @@ WITH_DEAD = {
     "recoverer": program("recoverer", 48, ["W", "W", "W"]),
     "dead skipper": program("dead skipper", 48, ["WW", "ps", "SR"]),
     "dead batch": program("dead batch", 48, ["m", "nW"]),
-    "dead batch of three": program("dead batch of three", 48, ["m3", "RRW"]),
+    "dead batch of three": program("dead batch of three", 48, ["M3", "RRW"]),
     "dead closer": program("dead closer", 48, ["Wx", "WRl"]),
 }
 """Programs for the crash driver: nobody waits for what a dead worker would have done."""

@@ -48,7 +48,17 @@ __all__ = [
     "find_explored",
 ]
 
-EXPLORED_KINDS = (Kind.TRY_WRITE, Kind.TRY_READ, Kind.WRITE, Kind.READ, Kind.PEEK, Kind.SKIP, Kind.SKIP_FORCE)
+EXPLORED_KINDS = (
+    Kind.TRY_WRITE,
+    Kind.TRY_READ,
+    Kind.WRITE,
+    Kind.READ,
+    Kind.PEEK,
+    Kind.SKIP,
+    Kind.SKIP_FORCE,
+    Kind.WRITE_MANY,
+    Kind.READ_MANY,
+)
 
 EXECUTIONS = 10_000
 """What one drawn program buys, if it has so many."""
@@ -112,7 +122,10 @@ def explored_programs(
     most_kills: int = 1,
 ) -> Drawn:
     """Programs small enough for the explorer: free ones, and meetings; in half of them somebody is killed."""
-    shapes = [programs(most_workers=most_workers, most_operations=most_operations, largest_capacity=96, kinds=kinds)]
+    free = programs(
+        most_workers=most_workers, most_operations=most_operations, largest_capacity=80, most_batch=3, kinds=kinds
+    )
+    shapes = [free]
     if {Kind.WRITE, Kind.READ} <= set(kinds):
         shapes.append(meetings())
     program = draw(st.one_of(shapes))

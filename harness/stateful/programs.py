@@ -59,14 +59,14 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def _calls(draw: st.DrawFn, kinds: tuple[Kind, ...], largest: int) -> dict[str, int]:
+def _calls(draw: st.DrawFn, kinds: tuple[Kind, ...], largest: int, most_batch: int) -> dict[str, int]:
     """One operation; the identity of its messages is given later."""
     kind = draw(st.sampled_from(kinds))
     call = {"kind": kind.value}
     if kind in _WRITES:
         call["size"] = draw(st.integers(SMALLEST_PAYLOAD, largest))
     if kind in _BATCHES:
-        call["count"] = draw(st.integers(1, 4))
+        call["count"] = draw(st.integers(1, most_batch))
     if kind in _WAITING:
         call["timeout"] = draw(st.integers(0, _LONGEST_WAIT_NS))
     if draw(st.integers(0, 7)) == 7:
@@ -97,6 +97,7 @@ def programs(
     most_workers: int = 4,
     most_operations: int = 8,
     largest_capacity: int = 512,
+    most_batch: int = 4,
     kinds: tuple[Kind, ...] = tuple(kind for kind in Kind if kind.runs),
 ) -> Program:
     """A program of 2 to `most_workers` workers with up to `most_operations` operations each.
@@ -104,13 +105,14 @@ def programs(
     A worker that could only look at the channel gets a try_read more, or it would look at its last message for ever.
 
     Args:
-        draw: by Hypothesis. most_workers, most_operations, largest_capacity: bounds. kinds: what may be called.
+        draw: by Hypothesis. most_workers, most_operations, largest_capacity: bounds. most_batch: messages of a batch.
+        kinds: what may be called.
     """
     units = draw(st.integers(SMALLEST_CAPACITY // ENTRY_ALIGNMENT, largest_capacity // ENTRY_ALIGNMENT))
     capacity = units * ENTRY_ALIGNMENT
     config = draw(configurations())
     largest = capacity - entry_bytes(0) - 8
-    script = st.lists(_calls(kinds, largest), min_size=1, max_size=most_operations)
+    script = st.lists(_calls(kinds, largest, most_batch), min_size=1, max_size=most_operations)
     workers = range(draw(st.integers(2, most_workers)))
     scripts = [_numbered(worker, draw(script)) for worker in workers]
     return Program("drawn", tuple(scripts), capacity, config)

@@ -36,7 +36,7 @@ def test_a_mutant_is_convicted_and_its_schedule_fails_again(mutant: Mutant) -> N
     [
         ("straddling", "torn-payload", "history"),
         ("skipped sizes", "skip-any", "history"),
-        ("empty batch", "unchecked-empty", "history"),
+        ("empty batch", "unchecked-batch", "history"),
         ("looking at a lap", "load-tail-relaxed", "history"),
         ("partial batch", "silent-writer", "stuck"),
         ("dead batch of three", "no-recovery", "stuck"),

@@ -80,7 +80,9 @@ public:
         int late = -1;  // accesses that it had made when the deadline passed; -1: it has not
         ipc::u64 owner = 0;          // another's owner word that was met last
         std::size_t suspicions = 0;  // in this call
-        bool found_alive = false;    // ... and one of them met a live owner, so that another could end otherwise
+        ipc::u64 suspected = 0;      // the owner word of the last of them
+        // One of them was spent on an owner who was alive, or gone before he was asked after: another could end otherwise.
+        bool in_vain = false;
     };
     Clock& clock(int worker) { return clocks_[static_cast<unsigned>(worker)]; }
     void begin_call(int worker, ipc::Nanoseconds deadline, int accesses) {
@@ -88,7 +90,8 @@ public:
         mine.deadline = deadline;
         mine.late = mine.now >= deadline ? accesses : -1;
         mine.suspicions = 0;
-        mine.found_alive = false;
+        mine.suspected = 0;
+        mine.in_vain = false;
     }
     void advance(int worker, ipc::Nanoseconds now, int accesses) {
         Clock& mine = clock(worker);
@@ -191,7 +194,7 @@ public:
     }
     bool alive(unsigned slot, Where where = Where::current()) {
         const bool alive = machine(where).load(block_->dead(slot), Order::acquire, where) == 0;
-        clock().found_alive = clock().found_alive || alive;
+        clock().in_vain = clock().in_vain || alive;
         return alive;
     }
 
@@ -203,13 +206,15 @@ public:
         if (here.in_round()) {
             const bool waits_for_owner = block_->kills() > 0 && mine.owner != 0;
             const bool suspects_again = waits_for_owner && mine.suspicions <= block_->kills();
+            if (waits_for_owner && mine.suspected != 0 && mine.suspected != mine.owner) mine.in_vain = true;
             if (suspects_again && here.choose(2, where) == 1) {
                 ++mine.suspicions;
+                mine.suspected = mine.owner;
                 advance(mine.now + long_enough);
                 here.begin_round();
                 return;
             }
-            if (waits_for_owner && !suspects_again && mine.found_alive) here.choose(1, where);  // time would still pass
+            if (waits_for_owner && !suspects_again && mine.in_vain) here.choose(1, where);  // time would still pass
             if (mine.deadline < endless && here.choose(2, where) == 1) {
                 advance(std::max(mine.now + long_enough, mine.deadline));
                 here.begin_round();
