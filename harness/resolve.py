@@ -8,12 +8,15 @@ where there is none, among the writes that are still pending.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 from harness.operation import NO_ID, Kind, Status
 
-__all__ = ["UNKNOWN_VALUE", "named_by_id", "resolve_by_reports", "resolve_skips"]
+__all__ = ["UNKNOWN_VALUE", "named_by_id", "other_guesses", "resolve_by_reports", "resolve_skips"]
 
 UNKNOWN_VALUE = 2**64 - 1
 """Value of a message whose id nobody wrote: no message of a program has it."""
@@ -52,6 +55,35 @@ def resolve_by_reports(
         for source in (np.isin(kind, _WRITES), np.isin(kind, _PAYLOADS)):
             wanted = wanted[_look_up(operations, ids, wanted, np.flatnonzero(source & reported))]
     return wanted, ids
+
+
+def other_guesses(
+    operations: npt.NDArray[np.void],
+) -> tuple[npt.NDArray[np.intp], Iterator[npt.NDArray[np.void]]]:
+    """The skips of entries that no record names, and every way to give them to pending writes that nothing else saw.
+
+    `resolve_skips` takes the order of their ids for that of the invocations, which only this channel promises.
+    """
+    resolved = operations.copy()
+    wanted, ids = resolve_by_reports(resolved)
+    writes = np.isin(resolved["kind"], _WRITES) & (resolved["status"] == Status.PENDING.value)
+    wanted = wanted[_look_up(resolved, ids, wanted, np.flatnonzero(writes & (ids != NO_ID)))]
+    return wanted, _ways(resolved, wanted, ids, _unseen(resolved, np.flatnonzero(writes)))
+
+
+def _ways(
+    resolved: npt.NDArray[np.void],
+    wanted: npt.NDArray[np.intp],
+    ids: npt.NDArray[np.uint64],
+    unseen: npt.NDArray[np.intp],
+) -> Iterator[npt.NDArray[np.void]]:
+    entries = np.unique(ids[wanted])
+    for chosen in itertools.permutations(unseen.tolist(), len(entries)) if len(entries) else ():
+        told = resolved.copy()
+        for entry, row in zip(entries, chosen, strict=True):
+            same = wanted[ids[wanted] == entry]
+            told["value"][same], told["size"][same] = told["value"][row], told["size"][row]
+        yield told
 
 
 def named_by_id(operations: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
@@ -98,10 +130,16 @@ def _assign_pending(
     pending: npt.NDArray[np.intp],
 ) -> None:
     """Ids that no record names, in order, to pending writes that nothing else saw, in order of invocation."""
-    seen = np.isin(operations["kind"], _PAYLOADS + _SKIPS) & (operations["status"] == Status.OK.value)
-    pending = pending[~np.isin(operations["value"][pending], operations["value"][seen])]
-    pending = pending[np.argsort(operations["invoked"][pending], kind="stable")]
+    pending = _unseen(operations, pending)
     for entry_id, row in zip(np.unique(ids[wanted]), pending, strict=False):
         same = wanted[ids[wanted] == entry_id]
         operations["value"][same] = operations["value"][row]
         operations["size"][same] = operations["size"][row]
+
+
+def _unseen(operations: npt.NDArray[np.void], pending: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Those pending writes that no answer shows, in order of invocation."""
+    seen = np.isin(operations["kind"], _PAYLOADS + _SKIPS) & (operations["status"] == Status.OK.value)
+    pending = pending[~np.isin(operations["value"][pending], operations["value"][seen])]
+    unseen: npt.NDArray[np.intp] = pending[np.argsort(operations["invoked"][pending], kind="stable")]
+    return unseen

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.history import History, HistoryError
+from harness.resolve import other_guesses
 from harness.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ __all__ = ["BUDGET_S", "FIFO", "Judgement", "judge", "that_say_something"]
 
 FIFO = "fifo"
 BUDGET_S = 60.0
+_MOST_WAYS = 120
+_MOST_ROWS = 1_000_000
+_COUNTING = ("FULL", "OVERFLOW", "CAPACITY")
 
 
 @dataclass(frozen=True)
@@ -97,15 +101,7 @@ def judge(
 
 def _judge_fifo(file: str, history: History, lines: npt.NDArray[np.int64] | None, drained: bool) -> Judgement:
     """What can be judged of a channel whose configuration nobody knows: not its retry policy, nor its progress."""
-    from harness.checks import check_fifo, check_integrity, check_timeliness
-    from harness.checks.model import model_of
-
-    model = model_of(history)
-    verdicts = that_say_something(
-        check_integrity(history, drained=drained, model=model),
-        check_fifo(history, model),
-        check_timeliness(history, slice_ns=None),
-    )
+    history, verdicts = _whatever_was_guessed(history, _channel_verdicts(history, drained), drained)
     rows = {row for verdict in verdicts if verdict.witness is not None for row in verdict.witness.operations}
     operations = {
         row: ("" if lines is None else f"line {lines[row]}: ") + history.describe(row) for row in sorted(rows)
@@ -117,3 +113,38 @@ def that_say_something(integrity: Verdict, fifo: Verdict, timed: Verdict) -> tup
     """Of a decided FIFO history in which nothing came out, or nobody timed out, these say nothing and are left out."""
     silent = integrity.outcome is Outcome.INCONCLUSIVE and fifo.outcome is not Outcome.INCONCLUSIVE
     return (*(() if silent else (integrity,)), fifo, *((timed,) if sum(timed.assertions.values()) else ()))
+
+
+def _whatever_was_guessed(
+    history: History, verdicts: tuple[Verdict, ...], drained: bool
+) -> tuple[History, tuple[Verdict, ...]]:
+    """A violation in which it was guessed what message an entry is holds only if it holds whatever that was."""
+    failed = [verdict for verdict in verdicts if verdict.outcome is Outcome.FAIL]
+    if not failed:
+        return history, verdicts
+    guessed, ways = other_guesses(history.operations)
+    # a witness fails by itself, except where all that is inside counts
+    shown = {row for verdict in failed if verdict.witness is not None for row in verdict.witness.operations}
+    if shown.isdisjoint(guessed.tolist()) and not any(verdict.rule in _COUNTING for verdict in failed):
+        return history, verdicts
+    for tried, operations in enumerate(ways):
+        if tried == min(_MOST_WAYS, 1 + _MOST_ROWS // len(operations)):
+            reason = "it depends on what messages those entries are that no record names; not all ways were tried"
+            return history, (Verdict.inconclusive("fifo", reason, {}),)
+        otherwise = replace(history, operations=operations)
+        others = _channel_verdicts(otherwise, drained)
+        if not any(verdict.outcome is Outcome.FAIL for verdict in others):
+            return otherwise, others
+    return history, verdicts
+
+
+def _channel_verdicts(history: History, drained: bool) -> tuple[Verdict, ...]:
+    from harness.checks import check_fifo, check_integrity, check_timeliness
+    from harness.checks.model import model_of
+
+    model = model_of(history)
+    return that_say_something(
+        check_integrity(history, drained=drained, model=model),
+        check_fifo(history, model),
+        check_timeliness(history, slice_ns=None),
+    )

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness.checks import check_fifo
+from harness.checks.judgement import judge
 from harness.exchange import load_history, load_recording, save_history
 from harness.exchange.edn import parse_edn
 from harness.history import PENDING_RETURN, History, HistoryError, operation_record
@@ -183,3 +184,19 @@ def test_jepsen_histories(tmp_path: Path) -> None:
     assert cas.returned == PENDING_RETURN
     with pytest.raises(HistoryError, match="no line of it is an operation"):
         load_recording(recorded(tmp_path, "nothing", name="other.log"))
+
+
+@pytest.mark.parametrize(("first", "second"), [(5, 6), (6, 5)])
+def test_entries_that_nobody_names_may_be_any_pending_write(first: int, second: int, tmp_path: Path) -> None:
+    """Ids in any order: whoever recorded the history may number its entries as it likes."""
+    events = [
+        {"time": 0, "process": 1, "type": "invoke", "f": "write", "value": 1},
+        {"time": 10, "process": 3, "type": "invoke", "f": "skip", "id": first},
+        {"time": 11, "process": 3, "type": "ok", "f": "skip", "id": first},
+        {"time": 15, "process": 2, "type": "invoke", "f": "write", "value": 2},
+        {"time": 20, "process": 3, "type": "invoke", "f": "skip", "id": second},
+        {"time": 21, "process": 3, "type": "ok", "f": "skip", "id": second},
+    ]
+    assert judge(str(recorded(tmp_path, *events))).outcome[0] is Outcome.PASS
+    events[3]["time"] = 30  # neither can be the second
+    assert judge(str(recorded(tmp_path, *events))).outcome[0] is Outcome.FAIL
