@@ -40,6 +40,8 @@ _KINDS = (
 _MARKERS = "osD^vP*Xh"
 _DASHES = {"native": "-", "api": (0, (4, 2))}
 _COLUMNS = 2
+_CHANGES = (-90, -50, -25, -10, -5, 0, 5, 10, 25, 50, 100, 1_000, 10_000)
+"""Ticks, in %."""
 # as in harness.record.Metrics: singly to 16, then the first of each power of two
 _RETRY_BINS = (*range(18), *(1 << exponent for exponent in range(5, 32)))
 
@@ -316,5 +318,11 @@ def gate_ratios(record: RunRecord, prefix: str) -> Plot | None:
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_yticks(range(len(rows)), [plain(metric) for metric in rows])
         axes.invert_yaxis()
+        # a pair of contending threads may differ tenfold: linear where decisions are made, logarithmic beyond
+        axes.set_xscale("symlog", linthresh=10, linscale=1.5)
+        left, right = axes.get_xlim()
+        axes.set_xticks([tick for tick in _CHANGES if left <= tick <= right], minor=False)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
         axes.set_xlabel("change of speed, %")
     return Plot("Pairs of the gate", caption, to_svg(figure, prefix, "Pairs of the gate", caption))

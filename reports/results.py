@@ -17,6 +17,8 @@ VERSION = 1
 
 
 def label(record: RunRecord) -> str:
+    if record.kind in ("gate", "bench"):
+        return record.scenario
     on = record.executor if record.executor in ("explored", "recorded") else f"on {record.executor}"
     return f"{record.scenario} {on} ({variant(record)})"
 

@@ -90,10 +90,19 @@ public:
     template <class H>
     Status try_write(std::span<const std::byte> message, Position& id, Effort& effort, H& hook) {
         if (message.size() > geometry_.max_message()) return Status::too_large;
-        const auto round = [&] { return write_round(message, id, effort); };
-        const Status status = spinning(effort, round, 0, kBriefRounds);
-        if (status != Status::conflict) return status;
-        return hook.without_gil([&] { return spinning(effort, round, kBriefRounds); });
+        std::uint32_t lost = 0;
+        std::uint32_t enough = spin_limit() > kBriefRounds ? kBriefRounds : 0;
+        Status then = Status::interrupted;
+        const auto round = [&] {
+            const Status status = write_round(message, id, effort);
+            if (status != Status::conflict || ++lost != enough) return status;
+            ++effort.conflicts;
+            return then;
+        };
+        if (const Status status = spinning(effort, round); status != Status::interrupted) return status;
+        enough = spin_limit();
+        then = Status::retry_limit;
+        return hook.without_gil([&] { return spinning(effort, round); });
     }
 
     // Writes all messages, in order, as several rounds of at most kChunkMessages or kChunkBytes; other writers may come
@@ -524,12 +533,13 @@ private:
 
     // ---- between rounds
 
-    // Retries conflicts without ever sleeping. `done`: rounds that the call has had already; `most`: after so many the
-    // conflict is the answer.
+    std::uint32_t spin_limit() const { return policy_.max_round_trips != 0 ? policy_.max_round_trips : kMaxRounds; }
+
+    // Retries conflicts without ever sleeping.
     template <class Round>
-    Status spinning(Effort& effort, Round&& round, std::uint32_t done = 0, std::uint32_t most = UINT32_MAX) {
-        const std::uint32_t limit = policy_.max_round_trips != 0 ? policy_.max_round_trips : kMaxRounds;
-        for (std::uint32_t rounds = done + 1;; ++rounds) {
+    Status spinning(Effort& effort, Round&& round) {
+        const std::uint32_t limit = spin_limit();
+        for (std::uint32_t rounds = 1;; ++rounds) {
             ++effort.rounds;
             const Status status = round();
             if (status != Status::conflict) return status;
@@ -539,7 +549,6 @@ private:
                 seen_owner_.store(0, std::memory_order_relaxed);
             }
             if (rounds >= limit) return Status::retry_limit;
-            if (rounds == most) return status;
             for (std::uint32_t i = 0; i < std::min<std::uint32_t>(rounds, 32); ++i) memory_.pause();
         }
     }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from channel import Channel, ChannelRetryLimit
+from channel import Channel, ChannelConfig, ChannelRetryLimit
 from tests.channel.single_step import Stepped, permitted
 
 OWNER, HEAD = 64, 128
@@ -175,6 +175,24 @@ def test_a_stopped_live_owner_is_not_dead(channel: Channel) -> None:
     channel.write(b"after", timeout=DEADLINE)
     assert drain(channel)[-1] == b"after"
     assert channel.state().recoveries == 1
+
+
+@needs_ptrace
+@pytest.mark.parametrize("limit", [1, 63, 64, 65, 1_000])
+def test_a_try_write_has_as_many_rounds_as_its_limit(limit: int) -> None:
+    """Whether it lets go of the GIL on the way or not."""
+    with Channel.create(config=ChannelConfig(max_round_trips=limit)) as channel:
+        words = Words(channel.name)
+        child = Stepped(lambda: channel.try_write(b"slow"))
+        while words[OWNER] == 0:
+            assert child.step()
+        try:
+            with pytest.raises(ChannelRetryLimit) as caught:
+                channel.try_write(b"x")
+        finally:
+            child.kill()
+            words.close()
+        assert caught.value.retries == limit
 
 
 @needs_ptrace
