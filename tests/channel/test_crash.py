@@ -192,7 +192,7 @@ def test_a_try_write_has_as_many_rounds_as_its_limit(limit: int) -> None:
         finally:
             child.kill()
             words.close()
-        assert caught.value.retries == limit
+        assert caught.value.rounds == limit
 
 
 @needs_ptrace
