@@ -78,12 +78,16 @@ def _linearize(
     steps = 0
     undecided = 0
     order: list[tuple[int, int]] = []
-    for part in _partitions(recording, model, relevant):
+    parts = _partitions(recording, model, relevant)
+    for number, part in enumerate(parts):
+        # a part that takes forever must not keep the others from their violation
+        now = time.monotonic()
+        until = now + (give_up - now) / (len(parts) - number)
         calls = [recording.calls[index] for index in part]
         operations = [_operation(call) for call in calls]
         _refuse(recording.name, name, model, calls, operations)
         try:
-            found = search(model, operations, list(map(interval, calls)), batches=_sequences(calls), give_up=give_up)
+            found = search(model, operations, list(map(interval, calls)), batches=_sequences(calls), give_up=until)
             _replay(model, operations, found.order)
         except StepError as error:
             raise HistoryError(f"{recording.name}:{calls[error.operation].line}: {name}: {error}") from error

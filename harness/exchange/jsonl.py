@@ -88,6 +88,9 @@ def _line_by_line(name: str, first: int, text: bytes, words: Vocabulary) -> Even
     return columns_of(name, events, lines, words)
 
 
+_NO_ARRAY = "expected an object, one event a line; of an array, jq -c '.[]' makes such lines"
+
+
 def _object(where: str, content: bytes, *, whole: bool) -> dict[str, Any]:
     """The object in one line, in which no key occurs twice."""
 
@@ -112,6 +115,8 @@ def _object(where: str, content: bytes, *, whole: bool) -> dict[str, Any]:
     except RecursionError as error:
         raise HistoryError(f"{where}: nested deeper than this program reads") from error
     except json.JSONDecodeError as error:
+        if content.strip() == b"[":
+            raise HistoryError(f"{where}: {_NO_ARRAY}") from error
         cut = "" if whole else "; the last line is cut short"
         raise HistoryError(f"{where}: not JSON: {error.msg} at column {error.colno}{cut}") from error
     except _NoNumber as error:
@@ -119,7 +124,9 @@ def _object(where: str, content: bytes, *, whole: bool) -> dict[str, Any]:
     except ValueError as error:
         raise HistoryError(f"{where}: {error}") from error
     if not isinstance(fields, dict):
-        raise HistoryError(f"{where}: expected an object, one event a line")
+        raise HistoryError(
+            f"{where}: {_NO_ARRAY if isinstance(fields, list) else 'expected an object, one event a line'}"
+        )
     return fields
 
 

@@ -83,6 +83,7 @@ def event(time: int, process: int | str, kind: str, f: str, **fields: object) ->
         ([event(0, 0, "invoke", "read"), '{"history": 1}'], 2, "first line"),
         ([event(-1, 0, "invoke", "read")], 1, "time -1"),
         (["[1, 2]"], 1, "expected an object"),
+        (["[", "{}", "]"], 1, "of an array, jq -c"),
     ],
 )
 def test_bad_input_is_refused_with_its_line(

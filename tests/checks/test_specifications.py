@@ -537,3 +537,17 @@ def test_a_skip_of_an_entry_removes_what_it_says(name: str) -> None:
     if name in ("fifo-messages", "lossy"):
         recording = Recording("drawn", (write, lost, empty), {"capacity": 3})
         assert check_specification(recording, find(name), budget=60).outcome is Outcome.PASS
+
+
+def test_a_key_that_takes_forever_hides_no_violation_of_another() -> None:
+    def call(f: str, argument: object, result: object, begin: int, end: int) -> Call:
+        return Call(begin, f, argument, result, "ok", begin, end, 1)
+
+    calls = [call("write", ["slow", n % 50], None, n, 1_000 + n) for n in range(200)]
+    calls.append(call("read", ["slow", None], ["slow", "never written"], 500, 2_000))
+    calls.append(call("read", ["other", None], ["other", "never written"], 3_000, 3_001))
+    recording = Recording("drawn", tuple(calls))
+    assert check_specification(recording, find("key-value"), budget=0.5).outcome is Outcome.FAIL
+    assert check_specification(Recording("drawn", tuple(calls[:-1])), find("key-value"), budget=0.5).outcome is (
+        Outcome.INCONCLUSIVE
+    )
