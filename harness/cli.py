@@ -6,11 +6,14 @@ import errno
 import importlib
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import Any
 
 import click
+
+from harness.termination import tidy_on_termination
 
 __all__ = ["EXIT_ENVIRONMENT", "EXIT_INTERRUPTED", "EXIT_PIPE", "EXIT_USAGE", "cli"]
 
@@ -80,6 +83,8 @@ class _LazyGroup(click.Group):
         if not (sys.argv[1:] if args is None else args):
             click.echo(self.get_help(click.Context(self, info_name="channel-harness")), err=True)
             return EXIT_USAGE
+        if threading.current_thread() is threading.main_thread():  # signals are its alone
+            tidy_on_termination()
         try:
             result = super().main(args, prog_name="channel-harness", standalone_mode=False)
         except click.UsageError as error:
@@ -133,5 +138,5 @@ def cli() -> None:
     """Prove a shared-memory channel correct on this machine.
 
     Exit codes: 0 pass, 1 violation, 2 usage, 3 performance regression, 4 inconclusive, 5 environment or internal
-    error, 130 interrupted, 141 nobody reads the output.
+    error, 130 interrupted, 141 nobody reads the output, 143 terminated.
     """

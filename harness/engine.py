@@ -22,7 +22,10 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
+
+from harness.termination import PartTerminated, end_children, follow_parent
 
 __all__ = ["Engine", "EngineError", "EngineLost", "EngineUnreachable", "deal", "open_engine"]
 
@@ -64,7 +67,7 @@ class Engine:
         executor: Callable[[], Executor] | None = None,
         *,
         renewable: bool = False,
-        died: tuple[type[Exception], ...] = (),
+        died: tuple[type[BaseException], ...] = (),
         lost: Callable[[], str] = lambda: "",
     ) -> None:
         """`executor` makes the one to use, when it is first needed; None: do everything here.
@@ -101,6 +104,11 @@ class Engine:
         self.close()
         self._executor = self._make()
         return self._executor.submit(work, part)
+
+    def stop(self) -> None:
+        """End the processes of one's own in the middle of what they do; nobody waits for it any more."""
+        if self._renewable:
+            end_children()
 
     def close(self) -> None:
         if self._executor is not None and self._renewable:
@@ -142,9 +150,13 @@ def open_engine(name: str = "", jobs: int | None = None, executor: Executor | No
         raise EngineError(f"unknown engine {name!r}; there are here, processes and dask://HOST:PORT")
     count = jobs or _processors()
     spawn = multiprocessing.get_context("spawn")
-    engine = Engine("processes", count, lambda: ProcessPoolExecutor(count, mp_context=spawn), renewable=True)
+    pool = partial(ProcessPoolExecutor, count, spawn, follow_parent)
+    engine = Engine("processes", count, pool, renewable=True, died=(PartTerminated,))
     try:
         yield engine
+    except BaseException:
+        engine.stop()
+        raise
     finally:
         engine.close()
 

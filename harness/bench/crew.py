@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -19,23 +17,13 @@ import numpy.typing as npt
 from harness.bench.transport import Transport, Unavailable
 from harness.bench.worker import Command, Outcome, serve, serve_process
 
-__all__ = ["Crew", "Slice", "Stuck", "tidy_on_termination"]
+__all__ = ["Crew", "Slice", "Stuck"]
 
 _SPAWN = multiprocessing.get_context("spawn")
 _START_PATIENCE_S = 60.0
 _SLICE_PATIENCE_S = 60.0
 _LEAD_NS = 1_000_000
 _LEAD_PER_WORKER_NS = 200_000
-
-
-def tidy_on_termination() -> None:
-    """Let SIGTERM unwind the stack, so that crews and their transports are closed. Of the main thread of a program."""
-
-    def unwind(number: int, _frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would interrupt the tidying
-        sys.exit(128 + number)
-
-    signal.signal(signal.SIGTERM, unwind)
 
 
 class Stuck(Exception):

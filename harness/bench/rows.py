@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.bench.crew import tidy_on_termination
+from harness.termination import tidy_on_termination
 
 __all__ = ["Row", "arguments", "publish", "row", "show"]
 

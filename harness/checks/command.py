@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing import active_children, get_context
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from harness.exchange.files import STANDARD_INPUT
 from harness.exchange.memory import available
 from harness.history import HistoryError
 from harness.record import RunRecord
+from harness.termination import end_children, follow_parent
 from harness.verdict import Outcome
 
 __all__ = ["command", "exit_code"]
@@ -183,18 +184,18 @@ def _judge_alone(task: _Task) -> _Judged:
 
 @contextmanager
 def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes to judge in; an interrupt ends them in the middle of what they do."""
-    with ProcessPoolExecutor(count, get_context("spawn"), initializer=_read_standard_input) as pool:
+    """Processes to judge in; an interrupt, or SIGTERM, ends them in the middle of what they do."""
+    with ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin_process) as pool:
         try:
             yield pool
-        except KeyboardInterrupt:
-            for process in active_children():
-                process.terminate()
+        except BaseException:
+            end_children()
             raise
 
 
-def _read_standard_input() -> None:
-    """A process of a pool reads nothing from it by default, although it has it."""
+def _begin_process() -> None:
+    """A process of a pool does not read standard input by default, although it has it."""
+    follow_parent()
     with suppress(OSError):  # it may be closed
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
 

@@ -38,7 +38,6 @@ def command(**options: Any) -> int:
 
     Rounds of all transports alternate; figures are medians with 95 % intervals. It judges nothing: see gate.
     """
-    from harness.bench.crew import tidy_on_termination
     from harness.bench.plan import FULL, QUICK, run_bench
     from harness.bench.record import bench_record, lines
     from harness.environment import environment
@@ -47,7 +46,6 @@ def command(**options: Any) -> int:
     def channel(name: str, spins: int | None) -> ChannelTransport:
         return ChannelTransport(name) if spins is None else ChannelTransport(name, spins)
 
-    tidy_on_termination()
     started, began, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
     on = ("processes", "threads") if options["on"] == "both" else (options["on"],)
     effort = FULL if options["full"] else QUICK

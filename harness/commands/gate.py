@@ -63,11 +63,9 @@ def command(**options: Any) -> int:
     regression, 4 inconclusive with --strict, or a self-test on too noisy a machine, 5 it cannot run. docs/gate.md
     tells the rule.
     """
-    from harness.bench.crew import tidy_on_termination
     from harness.gate.source import BrokenPath, GateError, checkout
 
     _refuse_contradictions(options)
-    tidy_on_termination()
     try:
         root = checkout(Path.cwd())
         if options["accept_counters"]:

@@ -115,7 +115,8 @@ def test_a_worker_that_dies_is_noticed_and_its_transport_closed() -> None:
 
 TERMINATED = """
 import os, signal
-from harness.bench.crew import Crew, tidy_on_termination
+from harness.bench.crew import Crew
+from harness.termination import tidy_on_termination
 from harness.systems.transport import ChannelTransport
 tidy_on_termination()
 class Again(ChannelTransport):

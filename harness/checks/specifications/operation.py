@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from harness.termination import PartTerminated, Terminated
+
 __all__ = [
     "NOT_ITS_OWN",
     "Operation",
@@ -37,7 +39,7 @@ class OutOfTime(BaseException):
     """The budget ran out inside a specification; no `Exception`, so that it does not take it for one of its own."""
 
 
-NOT_ITS_OWN = (KeyboardInterrupt, OutOfTime)
+NOT_ITS_OWN = (KeyboardInterrupt, OutOfTime, PartTerminated, Terminated)
 """What passes through a specification, and is none of its errors."""
 
 
