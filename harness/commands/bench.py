@@ -40,12 +40,14 @@ def command(**options: Any) -> int:
     """
     from harness.bench.plan import FULL, QUICK, run_bench
     from harness.bench.record import bench_record, lines
+    from harness.commands.outputs import open_outputs
     from harness.environment import environment
     from harness.systems.transport import ChannelTransport, NativeTransport, native_pair_ns
 
     def channel(name: str, spins: int | None) -> ChannelTransport:
         return ChannelTransport(name) if spins is None else ChannelTransport(name, spins)
 
+    open_outputs(options["json_file"], report=options["report"])
     started, began, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
     on = ("processes", "threads") if options["on"] == "both" else (options["on"],)
     effort = FULL if options["full"] else QUICK

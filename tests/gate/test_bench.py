@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
@@ -21,6 +22,7 @@ from harness.bench.plan import FULL, QUICK, BenchRun
 from harness.bench.record import bench_record, lines
 from harness.bench.rows import row
 from harness.bench.transport import End, Reach, Transport, Unavailable, no_call
+from harness.commands.bench import command
 from harness.metrics import has_beyond
 from harness.record import RunRecord
 from harness.systems.transport import ChannelTransport, native_pair_ns
@@ -210,3 +212,8 @@ def test_a_transport_without_batches_goes_call_by_call_and_its_note_says_so() ->
 def test_a_quick_run_has_enough_messages_for_its_last_percentile() -> None:
     for effort in (QUICK, FULL):
         assert has_beyond(PERCENTILES[-1], effort.latency_rounds * effort.round_trips)
+
+
+def test_what_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(click.UsageError, match=r"cannot write .*nowhere/bench\.json"):
+        command.main(["--json", str(tmp_path / "nowhere" / "bench.json")], standalone_mode=False)
