@@ -22,6 +22,7 @@ __all__ = ["read_json_lines", "read_piece"]
 _HEADER = {"history", "capacity", "spec", "shutdown", "info"}
 _SURROGATES = (rb"\ud", rb"\uD")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_NO_ARRAY = "expected an object, one event a line; of an array, jq -c '.[]' makes such lines"
 
 
 def read_json_lines(
@@ -86,9 +87,6 @@ def _line_by_line(name: str, first: int, text: bytes, words: Vocabulary) -> Even
         events.append(fields)
         lines.append(line)
     return columns_of(name, events, lines, words)
-
-
-_NO_ARRAY = "expected an object, one event a line; of an array, jq -c '.[]' makes such lines"
 
 
 def _object(where: str, content: bytes, *, whole: bool) -> dict[str, Any]:
