@@ -58,8 +58,9 @@ def _invocation(row: np.void) -> dict[str, Any]:
         event |= {"value": int(row["value"]), "size": size, "cost": (size + 8 + UNIT - 1) // UNIT * UNIT}
     if kind is Kind.SKIP and int(row["target"]) != NO_ID:
         event["id"] = int(row["target"])
-    meant = int(row["flags"]) & (OWN_HEAD | HEAD_UNTOLD) and int(row["target"]) == NO_ID
-    if meant and int(row["value"]) != UNKNOWN_VALUE:
+    # by value; a skip that returned tells it then, unless it tells of another message
+    meant = int(row["flags"]) & (OWN_HEAD | HEAD_UNTOLD) or (kind is Kind.SKIP and row["status"] == Status.PENDING)
+    if meant and int(row["target"]) == NO_ID and int(row["value"]) != UNKNOWN_VALUE:
         event["value"] = int(row["value"])
     if int(row["timeout"]) != NO_TIMEOUT:
         event["timeout"] = max(int(row["timeout"]), 0)

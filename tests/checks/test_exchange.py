@@ -201,3 +201,15 @@ def test_entries_that_nobody_names_may_be_any_pending_write(first: int, second: 
     assert judge(str(recorded(tmp_path, *events))).outcome[0] is Outcome.PASS
     events[3]["time"] = 30  # neither can be the second
     assert judge(str(recorded(tmp_path, *events))).outcome[0] is Outcome.FAIL
+
+
+@pytest.mark.parametrize("name", ["h.jsonl", "h.npz"])
+def test_what_a_pending_skip_means_is_saved(name: str, tmp_path: Path) -> None:
+    rows = [
+        operation_record(Kind.WRITE, Status.OK, 0, 1, 7),
+        operation_record(Kind.SKIP, Status.PENDING, 2, PENDING_RETURN, 9, worker=1),
+        operation_record(Kind.TRY_READ, Status.EMPTY, 3, 4),
+    ]
+    assert check_fifo(History.of(rows)).rule == "EMPTY"
+    save_history(History.of(rows), tmp_path / name)
+    assert check_fifo(load_history(tmp_path / name)).rule == "EMPTY"
