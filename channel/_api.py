@@ -53,6 +53,18 @@ def _checked_participants(participants: int) -> int:
     return participants
 
 
+def _checked_name(name: str) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"a segment's name is a str; got {name!r}")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"a segment's name is text that UTF-8 can spell; got {name!r}") from error
+    if not name:
+        raise ValueError("a segment name has 1 to 200 bytes and no '/'; got ''")
+    return name
+
+
 def _unlink_in(pid: int, name: str) -> None:
     """Finalizer of an anonymous segment: only the process that made it removes it, not a child that inherited it."""
     if os.getpid() == pid:
@@ -183,7 +195,8 @@ class ChannelMethods(_Native):
         """A new channel in a named segment of shared memory.
 
         Args:
-            name: of the segment, 1 to 200 bytes without '/'. None: a unique name, which disappears with this handle.
+            name: of the segment, 1 to 200 bytes without '/', and not beginning with ``ipc-channel-``. None: a unique
+                name, which disappears with this handle.
             capacity: bytes of the ring, rounded up to a multiple of 16. A message of n bytes takes round_up_16(8 + n),
                 and 16 bytes stay free.
             config: this handle's retry policy.
@@ -194,10 +207,9 @@ class ChannelMethods(_Native):
             ValueError: a value out of range. OSError: no room in /dev/shm, no permission.
         """
         handle = cls._unopened(config, created=True)
-        if name is not None and not name:
-            raise ValueError("name is None or 1 to 200 bytes; got ''")
+        chosen = "" if name is None else _checked_name(name)
         handle._create(
-            name or "", _checked_capacity(capacity), _checked_participants(participants), handle._config.policy()
+            chosen, _checked_capacity(capacity), _checked_participants(participants), handle._config.policy()
         )
         if name is None:
             handle._unlink = weakref.finalize(handle, _unlink_in, os.getpid(), handle.name)
@@ -212,7 +224,7 @@ class ChannelMethods(_Native):
             NoParticipantSlot: as many processes are attached as it was created for.
         """
         handle = cls._unopened(config, created=False)
-        handle._connect(name, handle._config.policy())
+        handle._connect(_checked_name(name), handle._config.policy())
         return handle
 
     @classmethod

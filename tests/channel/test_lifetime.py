@@ -10,6 +10,7 @@ import pickle
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,15 @@ def test_a_handle_pickles_as_its_name() -> None:
 def test_a_bad_name_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match="1 to 200 bytes"):
         Channel.create(wrong)
+
+
+@pytest.mark.parametrize("wrong", [b"bytes", 5, True])
+def test_a_name_that_is_no_text_is_refused(wrong: Any) -> None:
+    for call in (Channel.create, Channel.connect):
+        with pytest.raises(TypeError, match=f"^a segment's name is a str; got {wrong!r}$"):
+            call(wrong)
+    with pytest.raises(ValueError, match="text that UTF-8 can spell"):
+        Channel.connect("\ud800")
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"IPCCNL01" + b"\0" * 4096])
