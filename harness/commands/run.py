@@ -6,6 +6,8 @@ import itertools
 import re
 import shlex
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,7 +218,7 @@ def _run(
     from harness.commands.talk import Talk
     from harness.engine import open_engine
     from harness.exchange import save_history
-    from harness.explore.cell import DRIVERS
+    from harness.explore.cell import BUILT_IN, DRIVERS
     from harness.stress import Cell, convict, stress
 
     command_line = shlex.join(["channel-harness", *sys.argv[1:]])
@@ -224,9 +226,10 @@ def _run(
     self_tests: dict[tuple[str, str], Any] = {}
     # with a planted bug in place of the core, the run is about that bug
     looks = bool(explored) and options["mutant"] is None
+    built_in = BUILT_IN if explored else ()
     with (
         open_engine(options["engine"], options["jobs"]) as engine,
-        Talk(len(cells) + len(explored) * len(DRIVERS) + looks) as talk,
+        Talk(len(cells) + len(explored) * len(DRIVERS) + len(built_in) + looks) as talk,
     ):
         files = _history_files(cells, options["history"])
         for number, (scenario, parameters, executor, mode) in enumerate(cells):
@@ -259,17 +262,26 @@ def _run(
 
 
 def _explore(scenarios: list[Scenario], options: dict[str, Any], command_line: str, talk: Talk) -> list[RunRecord]:
-    """Every scenario in small, every execution, with and without kills."""
-    from harness.explore.cell import DRIVERS, explored_cell
+    """Every scenario in small and the built-in programs, every execution, with and without kills."""
+    from harness.explore.cell import BUILT_IN, DRIVERS, explored_cell, explored_programs
 
     records = []
-    for scenario, driver in ((scenario, driver) for scenario in scenarios for driver in DRIVERS):
-        label = f"{scenario.name:12} explored  {driver:10}"
+
+    def explore(label: str, cell: Callable[[], RunRecord]) -> None:
         talk.begin(label)
-        record = explored_cell(scenario, driver, mutant=options["mutant"], command=command_line)
+        record = cell()
         counted = f"{record.details['executions']:>9,} executions"
         talk.end(label, record.outcome, f"{counted}, {record.details['distinct']:,} histories; {record.reason}")
         records.append(record)
+
+    given = {"mutant": options["mutant"], "command": command_line}
+    for scenario, driver in ((scenario, driver) for scenario in scenarios for driver in DRIVERS):
+        explore(f"{scenario.name:12} explored  {driver:10}", partial(explored_cell, scenario, driver, **given))
+    for driver, model in BUILT_IN if scenarios else ():
+        explore(
+            f"{'programs':12} explored  {driver if model == 'rc11' else model:10}",
+            partial(explored_programs, driver, model, **given),
+        )
     return records
 
 

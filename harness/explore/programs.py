@@ -132,9 +132,15 @@ CONVICTING = {
     "looking": program("looking", 48, ["W", "l"]),
     "batches": program("batches", 48, ["m", "m", "nn"]),
     "closing": program("closing", 48, ["Wx", "W", "rrl"]),
+    "closing twice": program("closing twice", 48, ["Wx", "xWWl"]),
+    # the end of the stream stands where the reader met a message
+    "closing after a lap": program("closing after a lap", 48, ["WRWRWx", "R"]),
     "timeouts": program("timeouts", 32, ["oo", "ii"]),
     # its last entry begins 16 bytes before the end of the ring: the payload goes on at the beginning
     "straddling": program("straddling", 64, ["W24W8RRW24R"]),
+    # a payload stands where another message's payload was, and no barrier between the read of that one and this write
+    "overwritten": program("overwritten", 64, ["W24RW40", "p"]),
+    "looking at sizes": program("looking at sizes", 96, ["W24W8", "lRl"]),
     "skipped sizes": program("skipped sizes", 96, ["W24W8", "psR"]),
     "empty batch": program("empty batch", 48, ["WWRW", "pN"]),
     "looking at a lap": program("looking at a lap", 48, ["WRW", "l"]),
@@ -150,6 +156,7 @@ with a limit of 1 and 2.
 
 WITH_DEAD = {
     "dead writer": program("dead writer", 64, ["W", "WRR"]),
+    "dead writer of sizes": program("dead writer of sizes", 96, ["W24", "W24RR"]),
     "dead in the middle": program("dead in the middle", 64, ["WW", "WR"]),
     "dead reader": program("dead reader", 48, ["WW", "R", "RW"]),
     "recoverer": program("recoverer", 48, ["W", "W", "W"]),

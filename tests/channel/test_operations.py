@@ -200,6 +200,18 @@ def test_batches_keep_order_and_report_what_was_written(channel: Channel) -> Non
             channel.read_many(wrong)
 
 
+@pytest.mark.parametrize(("length", "size"), [(63, 8), (64, 8), (65, 8), (128, 0), (129, 24), (200, 9), (9, 30_000)])
+def test_a_batch_of_several_ownerships_is_whole_and_in_order(length: int, size: int) -> None:
+    """At most 64 messages, or 64 KiB, are written under one ownership."""
+    channel = Channel.create_in(bytearray(suggest_size(length * need(size) + 16)))
+    messages = [bytes([number % 251]) * size for number in range(length)]
+    before = channel.state().head
+    assert list(channel.write_many(messages, timeout=0)) == [before + number * need(size) for number in range(length)]
+    seen = channel.state()
+    assert (seen.entries, seen.bytes, seen.tail) == (length, length * need(size), before + length * need(size))
+    assert [entry.data for entry in channel.read_many(length)] == messages
+
+
 def test_a_long_batch_passes_a_small_ring() -> None:
     channel = Channel.create_in(bytearray(suggest_size(64)))
     messages = [number.to_bytes(4, "big") for number in range(3000)]

@@ -40,6 +40,11 @@ def test_a_mutant_is_convicted_and_its_schedule_fails_again(mutant: Mutant) -> N
         ("looking at a lap", "load-tail-relaxed", "history"),
         ("partial batch", "silent-writer", "stuck"),
         ("dead batch of three", "no-recovery", "stuck"),
+        ("dead writer of sizes", "no-recovery", "stuck"),
+        ("closing twice", "take-owner-relaxed", "history"),
+        ("closing after a lap", "load-header-relaxed", "history"),
+        ("overwritten", "unchecked-peek", "history"),
+        ("looking at sizes", "load-tail-relaxed", "history"),
     ],
 )
 def test_a_program_of_sizes_and_batches_convicts_and_acquits(name: str, mutant: str, rule: str) -> None:

@@ -294,6 +294,18 @@ def test_the_faithful_channel_recovers_from_a_kill_inside_a_batch(step: int) -> 
     assert execution.drained
 
 
+@pytest.mark.parametrize("step", [440, 480, 520, 900])
+def test_the_faithful_channel_recovers_from_a_kill_in_a_later_ownership_of_a_batch(step: int) -> None:
+    """A step is an access, of which a message of a batch takes about seven, and an ownership has 64 messages."""
+    batch = script({"kind": Kind.WRITE_MANY, "value": message_value(0, 0), "size": 8, "count": 150})
+    program = channel(batch, writes(1, 20, size=24, think=5_000_000), TRIES, capacity=8192)
+    execution = processes.run(program, kill=(Kill(0, after=0, step=step),), deadline_s=60)
+    assert rules(program, execution) == set()
+    assert execution.finished
+    assert execution.drained
+    assert [death.worker for death in execution.dead] == [0]
+
+
 def test_every_bug_that_stress_can_find_has_a_trap() -> None:
     weak = {mutant.name for mutant in all_mutants() if mutant.nature is Nature.WEAK}
     state = {"unchecked-state"}  # test_state.py
