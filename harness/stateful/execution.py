@@ -21,6 +21,9 @@ from harness.stateful.explored import columns
 __all__ = [
     "CALLS",
     "CUT",
+    "FOR_A_MESSAGE",
+    "FOR_ROOM",
+    "MORE_CALLS",
     "Drawn",
     "Execution",
     "Found",
@@ -41,6 +44,15 @@ CUT = "unbounded"
 CALLS = (Kind.TRY_READ, Kind.READ, Kind.PEEK, Kind.SKIP, Kind.SKIP_FORCE)
 """Besides try_write; the plainest first."""
 
+MORE_CALLS = (Kind.STATE, Kind.WRITE, Kind.READ_MANY, Kind.WRITE_MANY, Kind.SHUTDOWN)
+"""Which few bugs need; batches are of `BATCH` messages."""
+
+BATCH = 2
+_BATCHES = (Kind.WRITE_MANY, Kind.READ_MANY)
+FOR_A_MESSAGE = (Kind.READ, Kind.READ_MANY)
+FOR_ROOM = (Kind.WRITE, Kind.WRITE_MANY)
+"""They wait, without time-out."""
+
 _ROUNDS = 2  # of a wait that does not end, before it is believed
 
 
@@ -50,7 +62,7 @@ class Setting:
 
     Attributes:
         workers: that call. capacities: bytes, one of which is drawn; 48 hold two messages, 32 hold one.
-        kinds: of calls, besides try_write; an example has one or two of them.
+        kinds: of calls, besides try_write; an example has one or two of them. more: half of the examples have one.
         most_calls: of all workers. most_kills: in one execution.
         mutant: planted bug of the channel. every: period of those that strike every n-th call.
         model: ``rc11`` or ``sc``.
@@ -59,6 +71,7 @@ class Setting:
     workers: int = 3
     capacities: tuple[int, ...] = (48, 32)
     kinds: tuple[Kind, ...] = CALLS
+    more: tuple[Kind, ...] = MORE_CALLS
     most_calls: int = 6
     most_kills: int = 0
     mutant: str = ""
@@ -146,6 +159,10 @@ class Execution:
         stepper, workers = self._stepper, range(self.setting.workers)
         return [worker for worker in workers if not stepper.in_call(worker) and not stepper.is_killed(worker)]
 
+    def may_start(self, kind: Kind) -> bool:
+        """One worker at a time waits for room: two would go round for ever, each woken by what the other looks at."""
+        return kind not in FOR_ROOM or not any(one in FOR_ROOM for one in self._waiting())
+
     def enabled(self) -> list[int]:
         return [] if self._stepper.over else self._stepper.enabled()
 
@@ -162,7 +179,8 @@ class Execution:
     def applies(self, move: Move) -> bool:
         """Can it be made here?"""
         if move.what in ("start", "perform"):
-            return self.calls < self.setting.most_calls and move.worker in self.idle()
+            startable = self.calls < self.setting.most_calls and self.may_start(Kind(move.number))
+            return startable and move.worker in self.idle()
         if move.what == "time":
             return move.worker in self.about_to_choose()
         return move.worker in (self.killable() if move.what == "kill" else self.enabled())
@@ -185,11 +203,12 @@ class Execution:
 
     def start(self, worker: int, kind: Kind) -> None:
         script = self._scripts[worker]
-        row = {"kind": kind.value, "timeout": NO_TIMEOUT}
+        row = {"kind": kind.value, "timeout": NO_TIMEOUT, "count": BATCH if kind in _BATCHES else 1}
         if kind.writes:
-            row |= {"value": message_value(worker, len(script)), "size": MESSAGE_BYTES}
+            number = sum(call["count"] for call in script)
+            row |= {"value": message_value(worker, number), "size": MESSAGE_BYTES}
         script.append(row)
-        self._stepper.start(worker, row["kind"], row.get("value", 0), row.get("size", 0), row["timeout"])
+        self._stepper.start(worker, **row)
         self._last = worker
 
     def go(self, worker: int, steps: int | None = None) -> None:
@@ -228,13 +247,14 @@ class Execution:
         return stepper.judge()
 
     def end(self) -> _explorer.Failure | None:
-        """Everybody who is alive runs to the end, and whoever then waits for a message gets one."""
-        for _ in range(self.setting.workers + 1):
+        """Everybody who is alive runs to the end; whoever then waits for a message gets one, and for room gets some."""
+        for _ in range(BATCH * self.calls + 1):
             if not self._settle():
                 return None
-            if self._stepper.over or not self._waiting_rightly():
+            helping = None if self._stepper.over else self._help()
+            if helping is None:
                 break
-            self.start(self.setting.workers, Kind.TRY_WRITE)
+            self.start(self.setting.workers, helping)
         return self._stepper.failure if self._stepper.over else self._stepper.finish()
 
     def _settle(self) -> bool:
@@ -261,12 +281,26 @@ class Execution:
             self._last = next((one for one in enabled if one > worker), enabled[0])
         return True
 
-    def _waiting_rightly(self) -> bool:
-        """Does somebody wait for a message, and is there none?"""
-        written = sum(Kind(kind).writes and status == Status.OK for _, kind, _, status, _ in self._stepper.calls)
-        removed = sum(Kind(kind).removes and status == Status.OK for _, kind, _, status, _ in self._stepper.calls)
-        waiting = [kind for _, kind, _, status, _ in self._stepper.calls if status == Status.PENDING]
-        return Kind.READ in waiting and written <= removed
+    def _help(self) -> Kind | None:
+        """What ends the wait of somebody who waits rightly: for a message where there is none, for room beside one.
+
+        None if nobody does. Once the stream has ended nobody may wait.
+        """
+        calls = [(Kind(kind), Status(status)) for _, kind, _, status, _ in self._stepper.calls]
+        if (Kind.SHUTDOWN, Status.OK) in calls:
+            return None
+        done = [kind for kind, status in calls if status == Status.OK]
+        left = sum(kind.writes for kind in done) - sum(kind.removes for kind in done)
+        waiting = self._waiting()
+        if left <= 0 and any(kind in FOR_A_MESSAGE for kind in waiting):
+            return Kind.TRY_WRITE
+        if left > 0 and any(kind in FOR_ROOM for kind in waiting):
+            return Kind.TRY_READ
+        return None
+
+    def _waiting(self) -> list[Kind]:
+        """Calls that have not returned."""
+        return [Kind(kind) for _, kind, _, status, _ in self._stepper.calls if status == Status.PENDING]
 
     # ---- the counterexample
 

@@ -238,7 +238,10 @@ def _simpler(drawn: Drawn) -> Iterator[Drawn]:
         yield Drawn(drawn.program, fewer)
     for program, kept in _simpler_programs(drawn.program):
         if all(worker in kept for worker, _ in kills) and _fits(program) and ends_by_itself(program):
-            yield Drawn(program, tuple((kept.index(worker), access) for worker, access in kills))
+            same = tuple((kept.index(worker), access) for worker, access in kills)
+            yield Drawn(program, same)
+            if any(access for _, access in same):  # a smaller message has fewer words, so the same access comes earlier
+                yield Drawn(program, tuple((worker, max(0, access - 1)) for worker, access in same))
     for place, (worker, access) in enumerate(kills):
         for earlier in dict.fromkeys((0, access // 2, access - 1)):
             if 0 <= earlier < access:

@@ -31,7 +31,20 @@ from harness.explore import Cost
 from harness.explore.subject import subject_of
 from harness.explore.trace import lanes
 from harness.operation import Kind
-from harness.stateful.execution import CALLS, CUT, Drawn, Execution, Found, Move, NotAsGuaranteed, Setting, perform
+from harness.stateful.execution import (
+    CALLS,
+    CUT,
+    FOR_A_MESSAGE,
+    FOR_ROOM,
+    MORE_CALLS,
+    Drawn,
+    Execution,
+    Found,
+    Move,
+    NotAsGuaranteed,
+    Setting,
+    perform,
+)
 from harness.stateful.reduce import cuts, reduced
 
 __all__ = ["InterleavingMachine", "find_interleaving", "interleaving_machine", "run_interleavings"]
@@ -52,6 +65,9 @@ def _of(values: Callable[[InterleavingMachine], Sequence[Any]]) -> st.SearchStra
 def _worker(can: Callable[[Execution], list[int]]) -> st.SearchStrategy[int]:
     """One of the workers that can do something."""
     return _of(lambda machine: can(machine.run))  # type: ignore[arg-type]  # its rules' preconditions say that it runs
+
+
+_kinds = _of(lambda machine: [kind for kind in machine.kinds if machine.run is None or machine.run.may_start(kind)])
 
 
 class InterleavingMachine(RuleBasedStateMachine):
@@ -79,11 +95,16 @@ class InterleavingMachine(RuleBasedStateMachine):
         kinds=st.runner().flatmap(
             lambda machine: st.lists(st.sampled_from(machine.setting.kinds), min_size=1, max_size=2, unique=True)
         ),
+        more=st.runner().flatmap(
+            lambda machine: (
+                st.lists(st.sampled_from(machine.setting.more), max_size=1) if machine.setting.more else st.just([])
+            )
+        ),
     )
-    def create(self, capacity: int, kinds: list[Kind]) -> None:
+    def create(self, capacity: int, kinds: list[Kind], more: list[Kind]) -> None:
         """Few kinds in one example: some bugs need many calls of one (Groce et al., Swarm Testing, ISSTA 2012)."""
         self.run = Execution(self.setting, capacity)
-        self.kinds = (Kind.TRY_WRITE, *kinds)
+        self.kinds = (Kind.TRY_WRITE, *kinds, *more)
 
     def _may_start(self) -> bool:
         return self.run is not None and self.run.calls < self.setting.most_calls and bool(self.run.idle())
@@ -98,12 +119,12 @@ class InterleavingMachine(RuleBasedStateMachine):
         return self.run is not None and self.setting.most_kills > 0 and bool(self.run.killable())
 
     @precondition(_may_start)
-    @rule(worker=_worker(Execution.idle), kind=_of(lambda machine: machine.kinds))
+    @rule(worker=_worker(Execution.idle), kind=_kinds)
     def start_an_operation(self, worker: int, kind: Kind) -> None:
         self._make(Move("start", worker, kind))
 
     @precondition(_may_start)
-    @rule(worker=_worker(Execution.idle), kind=_of(lambda machine: machine.kinds))
+    @rule(worker=_worker(Execution.idle), kind=_kinds)
     def perform_an_operation(self, worker: int, kind: Kind) -> None:
         """Start it, and make all its steps."""
         self._make(Move("perform", worker, kind))
@@ -156,10 +177,15 @@ class InterleavingMachine(RuleBasedStateMachine):
 
 
 def interleaving_machine(setting: Setting | None = None) -> type[InterleavingMachine]:
-    """The machine of a setting; with kills, of calls that wait for nobody's message."""
+    """The machine of a setting; with kills, of calls that wait for nobody."""
     setting = Setting() if setting is None else setting
-    if setting.most_kills and Kind.READ in setting.kinds:
-        setting = replace(setting, kinds=tuple(kind for kind in setting.kinds if kind is not Kind.READ))
+    if setting.most_kills:
+        waiting = (*FOR_A_MESSAGE, *FOR_ROOM)
+        setting = replace(
+            setting,
+            kinds=tuple(kind for kind in setting.kinds if kind not in waiting),
+            more=tuple(kind for kind in setting.more if kind not in waiting),
+        )
     attributes = {"setting": setting, "executed": 0, "failed": None}
     return type(f"Interleaving[{setting.mutant or 'core'}]", (InterleavingMachine,), attributes)
 
@@ -248,7 +274,7 @@ def _plainer(setting: Setting, drawn: Drawn) -> Iterator[Drawn]:
 
 def _plainer_moves(move: Move) -> Iterator[Move]:
     if move.what in ("start", "perform"):
-        kinds = (Kind.TRY_WRITE, *CALLS)
+        kinds = (Kind.TRY_WRITE, *CALLS, *MORE_CALLS)
         for kind in kinds[: kinds.index(Kind(move.number))]:
             yield replace(move, number=kind)
         return

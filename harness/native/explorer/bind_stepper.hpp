@@ -19,16 +19,20 @@ inline std::optional<Found> found_if_any(const std::optional<Failure>& failure) 
     return found(*failure, {});
 }
 
+inline constexpr std::uint32_t kMostMessagesOfACall = 64;
+
 inline harness::ScriptOperation script_operation(std::uint8_t kind, ipc::u64 value, std::uint32_t size,
-                                                 ipc::Nanoseconds timeout) {
+                                                 ipc::Nanoseconds timeout, std::uint32_t count) {
     if (kind >= static_cast<std::uint8_t>(harness::Kind::count))
         throw std::invalid_argument("unknown kind " + std::to_string(kind));
+    if (count < 1 || count > kMostMessagesOfACall)
+        throw std::invalid_argument("count is from 1 to " + std::to_string(kMostMessagesOfACall) + "; got " + std::to_string(count));
     harness::ScriptOperation operation{};
     operation.kind = static_cast<harness::Kind>(kind);
     operation.value = value;
     operation.size = size;
     operation.timeout = timeout;
-    operation.count = 1;
+    operation.count = count;
     return operation;
 }
 
@@ -73,8 +77,11 @@ inline void bind_stepper(nanobind::module_& module) {
         .def(
             "start",
             [](Stepper& self, int worker, std::uint8_t kind, ipc::u64 value, std::uint32_t size,
-               ipc::Nanoseconds timeout) { self.start(worker, script_operation(kind, value, size, timeout)); },
-            nb::call_guard<Exclusively>(), "worker"_a, "kind"_a, "value"_a = 0, "size"_a = 0, "timeout"_a = harness::kNoTimeout,
+               ipc::Nanoseconds timeout, std::uint32_t count) {
+                self.start(worker, script_operation(kind, value, size, timeout, count));
+            },
+            nb::call_guard<Exclusively>(), "worker"_a, "kind"_a, "value"_a = 0, "size"_a = 0,
+            "timeout"_a = harness::kNoTimeout, "count"_a = 1,
             "Begin the next call of a worker that is between calls; it stops before its first access.")
         .def("step", &Stepper::step, nb::call_guard<Exclusively>(), "worker"_a,
              "choice"_a = 0, "An enabled worker makes its next access. A choice that is forbidden becomes the next newer; returns the one that "
