@@ -63,9 +63,7 @@ _NEEDS = {
     "no-terminator": Needs(calls=1, workers=2, operations=3, switches=2),
     "blind-removal": Needs(workers=2, operations=3, switches=2),  # one message, and two reads of it
     "unchecked-empty": Needs(workers=3, operations=5, switches=4),  # a lap between the look at head and at the header
-    "unchecked-peek": Needs(
-        workers=3, operations=3, switches=4
-    ),  # a message, its peek, its read, a write over it (two of them in a batch)
+    "unchecked-peek": Needs(workers=3, operations=4, switches=4),  # a message, its peek, its read, a write over it
     "early-publish": Needs(workers=2, operations=2, switches=2),
     "lost-wakeup": Needs(workers=2, operations=2, switches=2),
     "no-recovery": Needs(workers=2, operations=2, switches=1, kills=1),
@@ -92,8 +90,6 @@ _NEEDS = {
     "load-seq-relaxed": Needs(workers=3, operations=4, switches=5, stale=1),
     "sleeper-fence-acq-rel": Needs(workers=2, operations=2, switches=1, stale=1),
     "bump-seq-relaxed": Needs(workers=3, operations=4, switches=5, stale=1),
-    "store-tail-relaxed": Needs(workers=2, operations=2, switches=1, stale=2),  # a message, and a look at the state
-    "load-tail-relaxed": Needs(workers=2, operations=2, switches=1, stale=2),
 }
 
 

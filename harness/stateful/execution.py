@@ -8,7 +8,9 @@ end of its call, and who waits for a message gets one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import Any
 
 from harness import _explorer
 from harness.explore import EVERY, Cost, Model
@@ -102,6 +104,14 @@ class Drawn:
     capacity: int
     moves: tuple[Move, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        return {"capacity": self.capacity, "moves": [astuple(move) for move in self.moves]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Drawn:
+        """Inverse of `to_json`."""
+        return cls(data["capacity"], tuple(Move(what, *numbers) for what, *numbers in data["moves"]))
+
 
 @dataclass(frozen=True)
 class Found:
@@ -110,7 +120,8 @@ class Found:
     Attributes:
         setting: as asked for. program: the calls that were begun. kills: (worker, access) before which it was killed.
         fault, what: as of the explorer. schedule: replays it. cost: of the schedule, if it was minimised.
-        trace: of the execution, as lanes of workers. reproduce: Hypothesis's decorator that draws it again, or "".
+        trace: of the execution, as lanes of workers. drawn: the moves, shrunk, if it was.
+        reproduce: Hypothesis's decorator that draws it again, or "".
     """
 
     setting: Setting
@@ -121,6 +132,7 @@ class Found:
     schedule: str
     trace: str
     cost: Cost | None = None
+    drawn: Drawn | None = None
     reproduce: str = ""
 
     @property

@@ -237,8 +237,10 @@ def _smallest(setting: Setting, drawn: Drawn, found: Found) -> Found:
         seen = perform(setting, candidate)
         return seen is not None and seen.fault == found.fault
 
-    least = perform(setting, reduced(drawn, partial(_plainer, setting), fails))
+    smallest = reduced(drawn, partial(_plainer, setting), fails)
+    least = perform(setting, smallest)
     assert least is not None
+    least = replace(least, drawn=smallest)
     if least.fault == CUT:
         return least
     subject = subject_of(

@@ -31,7 +31,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
-from hypothesis.stateful import Bundle, Rule, RuleBasedStateMachine
+from hypothesis.stateful import Bundle, Rule, RuleBasedStateMachine, rule
 
 from harness.checks.specifications import Operation
 from harness.stateful.observation import Call, ParallelError, Raised
@@ -88,27 +88,22 @@ class MachineSpecification:
             made = machine()
         except Exception as error:
             raise ParallelError(f"{machine.__name__}() fails: {type(error).__name__}: {error}") from error
+        if not hasattr(made, subject):
+            has = [name for name in vars(made) if name[0] != "_" and name not in vars(_Empty())]
+            raise ParallelError(
+                f"{machine.__name__} has no attribute {subject!r}; keep the object under test there, or give the name "
+                f"of the attribute: from_machine({machine.__name__}, subject=...); it has {', '.join(has) or 'none'}"
+            )
         rules = made.rules() if callable(made.rules) else made.rules  # a method in older versions of Hypothesis
-        self.rules: dict[str, Rule] = {rule.function.__name__: rule for rule in rules}
+        self.rules: dict[str, Rule] = {each.function.__name__: each for each in rules}
         if made._initialize_rules_to_run:
             raise ParallelError(f"{machine.__name__} has initialize rules; do in __init__ what they do")
-        for name, rule in self.rules.items():
-            _check_rule(name, rule)
+        for name, made_rule in self.rules.items():
+            _check_rule(name, made_rule)
 
     def make(self) -> Any:
-        """A new object under test: a new machine's.
-
-        Raises:
-            ParallelError: it has none.
-        """
-        made = self._machine()
-        try:
-            return getattr(made, self._subject)
-        except AttributeError:
-            raise ParallelError(
-                f"{self._machine.__name__} has no attribute {self._subject!r}; keep the object under test there, or "
-                "give the name of the attribute: from_machine(Machine, subject=...)"
-            ) from None
+        """A new object under test: a new machine's."""
+        return getattr(self._machine(), self._subject)
 
     def calls(self, name: str) -> st.SearchStrategy[RuleCall]:
         """Calls that a rule makes."""
@@ -171,6 +166,14 @@ class MachineSpecification:
                 f"rule {call.rule} made the call {call} on a new machine, but played back it {told}; {_ONE_CALL}"
             )
         return problem is None
+
+
+class _Empty(RuleBasedStateMachine):
+    """What every machine has."""
+
+    @rule()
+    def nothing(self) -> None:
+        """A machine has a rule."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from harness import _explorer
 from harness.explore import subject_of
 from harness.explore.litmus import LITMUS
 from harness.explore.programs import CONVICTING, WITH_DEAD, program
-from harness.operation import Kind
+from harness.operation import Kind, message_value
 
 OK, EMPTY, PENDING = 0, 2, 9
 
@@ -233,3 +233,19 @@ def test_kills_that_are_expected_belong_to_the_program() -> None:
     assert one.fingerprint != two.fingerprint
     with pytest.raises(ValueError, match="only the workers of a channel"):
         _explorer.expect_kills(LITMUS["SB"].program.subject(), 1)
+
+
+@pytest.mark.parametrize("count", [0, 65])
+def test_a_batch_has_a_bounded_number_of_messages(count: int) -> None:
+    stepper = _explorer.Stepper(fresh(1))
+    with pytest.raises(ValueError, match=rf"count is from 1 to 64; got {count}"):
+        stepper.start(0, Kind.READ_MANY, count=count)
+
+
+def test_a_batch_is_one_call_with_a_row_for_each_message() -> None:
+    stepper = _explorer.Stepper(fresh(1))
+    stepper.start(0, Kind.WRITE_MANY, message_value(0, 0), 8, count=2)
+    finish_call(stepper, 0)
+    assert [(kind, value, status) for _, kind, value, status, _ in stepper.calls] == [
+        (Kind.WRITE_MANY, message_value(0, number), OK) for number in range(2)
+    ]

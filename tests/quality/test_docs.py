@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
+from examples import naive_lru
 from examples.naive_queue import OPERATIONS, BoundedQueue, NaiveQueue
 from examples.naive_queue_machine import QueueMachine
 from examples.shared_queue import SharedQueue, create, release
@@ -57,6 +58,12 @@ def test_the_output_on_the_page_is_of_this_form(check: Callable[[], Any]) -> Non
         assert COUNT.search(text)
         found = [next((line for line in text.splitlines() if line.startswith(head)), None) for head in HEADS]
         assert None not in found
+
+
+def test_the_cache_of_the_examples_is_convicted() -> None:
+    with pytest.raises(NotLinearizable, match="not linearizable"):
+        check_parallel(naive_lru.NaiveLru, naive_lru.Lru(), naive_lru.OPERATIONS)
+    check_parallel(naive_lru.NaiveLru, naive_lru.Lru(), naive_lru.OPERATIONS, workers=1, tries=1)
 
 
 def test_the_machine_of_the_page_passes_on_one_thread() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 import channel
-from harness.mutants import all_mutants
-from harness.stateful.explored import Drawn
-from harness.stateful.golden import Golden, GoldenError, goldens
+from harness.stateful.golden import Golden, GoldenError, expected, goldens, main, regenerate
 
 FOLDER = Path(__file__).parents[2] / "scenarios" / "golden"
 GOLDENS = list(goldens(FOLDER))
@@ -23,10 +22,24 @@ def test_a_golden_passes_on_the_channel_and_fails_with_its_bug(golden: Golden) -
 
 
 def test_every_bug_that_can_be_found_has_its_golden() -> None:
-    sequences = {golden.mutant for golden in GOLDENS if not isinstance(golden.input, Drawn)} - {""}
-    programs = {golden.mutant for golden in GOLDENS if isinstance(golden.input, Drawn)}
-    assert sequences == {mutant.name for mutant in all_mutants() if mutant.needs.calls}
-    assert programs == {mutant.name for mutant in all_mutants() if mutant.needs.workers}
+    assert {golden.name for golden in GOLDENS if golden.mutant} == set(expected())
+
+
+def test_what_is_void_or_missing_is_found_anew_and_nothing_else(tmp_path: Path) -> None:
+    """Moves that do nothing any more, as after a change of the core; and one file that is not there."""
+    for golden in GOLDENS:
+        (tmp_path / f"{golden.name}.json").write_text(json.dumps(golden.to_json()), encoding="utf-8")
+    moves, missing = tmp_path / "early-publish-moves.json", tmp_path / "skip-any-calls.json"
+    data = json.loads(moves.read_text(encoding="utf-8"))
+    data["interleaving"]["moves"] = []
+    moves.write_text(json.dumps(data), encoding="utf-8")
+    missing.unlink()
+    assert set(regenerate(tmp_path, channel)) == {moves.stem, missing.stem}
+    for golden in goldens(tmp_path):
+        if golden.name in (moves.stem, missing.stem):
+            assert golden.fails(channel, golden.mutant)
+            assert not golden.fails(channel)
+    assert main([str(tmp_path / "nowhere")]) == 2
 
 
 @pytest.mark.parametrize("golden", GOLDENS, ids=lambda golden: golden.name)
