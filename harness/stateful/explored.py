@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 
 from harness.explore import EVERY, Exploration, examine, replay, survivable
 from harness.explore.exploration import Cost
+from harness.explore.programs import CONVICTING, WITH_DEAD
 from harness.explore.trace import worker_name
+from harness.mutants import Mutant, Nature
 from harness.operation import NO_TIMEOUT, Kind, message_number, message_value, message_writer
 from harness.program import Program
 from harness.stateful.model import ENTRY_ALIGNMENT, entry_bytes
@@ -46,6 +48,7 @@ __all__ = [
     "explored",
     "explored_programs",
     "find_explored",
+    "shrink_known",
 ]
 
 EXPLORED_KINDS = (
@@ -190,6 +193,19 @@ def find_explored(
     found = convict(failing[0], mutant=mutant, executions=executions)
     assert isinstance(found, ExploredFailure), "whether a program is convicted is no matter of chance"
     return replace(found, examples=examples)
+
+
+def shrink_known(mutant: Mutant) -> ExploredFailure | None:
+    """A planted bug's counterexample, shrunk from the program of `harness.explore.programs` that convicts it.
+
+    For bugs that few drawn programs show. None: that one does not convict it.
+    """
+    program = {**CONVICTING, **WITH_DEAD}[mutant.program]
+    kills: tuple[tuple[int, int], ...] = ()
+    if mutant.nature is Nature.CRASH:
+        kills = examine(program, driver="crash", mutant=mutant.name).kills
+    found = convict(Drawn(program, kills), mutant=mutant.name)
+    return found if isinstance(found, ExploredFailure) else None
 
 
 def convict(

@@ -27,7 +27,7 @@ from harness.mutants import Mutant, Nature, all_mutants, parse
 from harness.program import Program
 from harness.stateful.execution import Drawn as Interleaving
 from harness.stateful.execution import Setting, perform
-from harness.stateful.explored import Drawn, explored, find_explored
+from harness.stateful.explored import Drawn, explored, find_explored, shrink_known
 from harness.stateful.interleaving import find_interleaving
 from harness.stateful.sequence import CallSequence
 from harness.stateful.sequential import failure_of, find_sequential
@@ -128,7 +128,7 @@ MOVED = (
 
 def expected() -> dict[str, tuple[Mutant, int]]:
     """By name of the file: the mutant, and the layer that finds it."""
-    wanted = {}
+    wanted: dict[str, tuple[Mutant, int]] = {}
     for mutant in all_mutants():
         found_in = {1: mutant.needs.calls > 0, 2: mutant.name in MOVED, 3: mutant.needs.workers > 0}
         wanted |= {f"{mutant.name}-{LAYERS[layer]}": (mutant, layer) for layer, finds in found_in.items() if finds}
@@ -140,13 +140,13 @@ def found_anew(mutant: Mutant, layer: int, library: ModuleType) -> CallSequence 
     if layer == 1:
         chosen = settings(max_examples=300, stateful_step_count=40, database=None, derandomize=True, deadline=None)
         sequential = find_sequential(_planted(mutant.name), library, chosen)
-        return sequential and sequential.sequence
+        return None if sequential is None else sequential.sequence
     if layer == 2:
         setting = Setting(mutant=mutant.name, most_kills=int(mutant.nature is Nature.CRASH))
         found = find_interleaving(setting, max_examples=5_000)
-        return found and found.drawn
-    convicted = find_explored(mutant.name)
-    return convicted and convicted.drawn
+        return None if found is None else found.drawn
+    convicted = find_explored(mutant.name) or shrink_known(mutant)
+    return None if convicted is None else convicted.drawn
 
 
 def regenerate(folder: Path, library: ModuleType) -> list[str]:

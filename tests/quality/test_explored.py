@@ -10,20 +10,19 @@ from typing import Any
 import pytest
 from hypothesis import Phase, example, given, settings
 
-from harness.explore import examine, replay
-from harness.explore.programs import CONVICTING, WITH_DEAD
-from harness.mutants import Mutant, Nature, all_mutants
+from harness.explore import replay
+from harness.mutants import Mutant, all_mutants
 from harness.operation import Kind
 from harness.program import Program
 from harness.stateful.explored import (
     EXECUTIONS,
     Drawn,
     ExploredFailure,
-    convict,
     describe_explored,
     explored,
     explored_programs,
     find_explored,
+    shrink_known,
 )
 from harness.verdict import Outcome
 
@@ -45,12 +44,7 @@ RARE = {
 
 def shrunk(mutant: Mutant) -> ExploredFailure | None:
     """From a drawn program, or from the one that convicts it."""
-    if mutant.name not in RARE:
-        return find_explored(mutant.name)
-    program = {**CONVICTING, **WITH_DEAD}[mutant.program]
-    kills = examine(program, driver="crash", mutant=mutant.name).kills if mutant.nature is Nature.CRASH else ()
-    found = convict(Drawn(program, kills), mutant=mutant.name)
-    return found if isinstance(found, ExploredFailure) else None
+    return shrink_known(mutant) if mutant.name in RARE else find_explored(mutant.name)
 
 
 @pytest.mark.parametrize(
