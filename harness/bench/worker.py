@@ -148,7 +148,7 @@ def _stamp(command: Command, ends: list[End]) -> bytes:
     send, now, padding = ends[0].send, time.monotonic_ns, bytes(command.size - 8)
     due = now()
     for _ in repeat(None, command.count):
-        due += command.pace_ns
+        due = max(due + command.pace_ns, now())  # who was late catches nothing up: messages would wait for each other
         while now() < due:
             pass
         send(now().to_bytes(8, "little") + padding)

@@ -18,7 +18,7 @@ from harness.record import Failure, Interleaving, RunRecord, Step, Timeline, Tim
 from harness.verdict import Outcome, Verdict, Witness
 from reports import github
 from reports.command import command
-from reports.results import load_records
+from reports.results import load_records, overall
 from tests.reports.records import dead, failed, inconclusive, record
 
 SCHEMAS = Path(reports.__file__).parent / "schema"
@@ -135,3 +135,10 @@ def test_pictures_meet_the_schema_and_come_back(tmp_path: Path, validator: jsons
     validator.validate(json.loads((tmp_path / "results.json").read_text("utf-8")))
     assert load_records(tmp_path / "results.json")[0].failures == (failure,)
     assert load_records(tmp_path / "results.json")[0].sample == timeline
+
+
+@pytest.mark.parametrize("kind", ["gate", "bench"])
+def test_what_only_compares_or_measures_is_told_in_its_own_words(kind: str) -> None:
+    measured = replace(record(), kind=kind, reason="52 figures measured")
+    assert overall([measured]) == (Outcome.PASS, "52 figures measured")
+    assert overall([measured, record()]) == (Outcome.PASS, "every assertion holds")
