@@ -80,6 +80,7 @@ class _LazyGroup(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> int:  # type: ignore[override]
         """Like click's, but errors are one line and exit codes are the project's."""
+        _open_standard_descriptors()
         if not (sys.argv[1:] if args is None else args):
             click.echo(self.get_help(click.Context(self, info_name="channel-harness")), err=True)
             return EXIT_USAGE
@@ -89,7 +90,8 @@ class _LazyGroup(click.Group):
             result = super().main(args, prog_name="channel-harness", standalone_mode=False)
         except click.UsageError as error:
             context = error.ctx.command_path if error.ctx is not None else "channel-harness"
-            click.echo(f"{context}: {error.format_message()}", err=True)
+            message = " ".join(line.strip() for line in error.format_message().splitlines())
+            click.echo(f"{context}: {message}", err=True)
             return EXIT_USAGE
         except click.ClickException as error:
             click.echo(f"channel-harness: {error.format_message()}", err=True)
@@ -112,6 +114,16 @@ class _LazyGroup(click.Group):
             click.echo("channel-harness: internal error (above); please report it", err=True)
             return EXIT_ENVIRONMENT
         return result if isinstance(result, int) else 0
+
+
+def _open_standard_descriptors() -> None:
+    """What is closed is the null device from now on, lest a file of ours be taken for the standard output."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
 def _silence() -> None:

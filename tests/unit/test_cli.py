@@ -52,6 +52,7 @@ def harness(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         (("run", "swsr", "--history", "/no/h"), "cannot write the results: /no/h-swsr-threads-native: No such file"),
         (("explore", "swsr", "--json", "/no/r.json"), "cannot write the results: /no/r.json: No such file"),
         (("replay", "swsr", "AB", "--kill", "A"), "'A' is no kill; give the worker's letter and its step, as A@12"),
+        (("completion",), "Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish"),
         (("completion", "csh"), "'csh' is not one of 'bash', 'zsh', 'fish'"),
     ],
 )
@@ -69,6 +70,15 @@ def test_without_a_command_it_shows_the_help() -> None:
     assert done.stdout == ""
     assert done.stderr.startswith("Usage: channel-harness [OPTIONS] COMMAND [ARGS]...")
     assert "doctor" in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_standard_streams_change_no_verdict(closed: str, tmp_path: Path) -> None:
+    command = f"exec {sys.executable} -m harness run swsr --on threads --mode native --json out.json {closed}"
+    done = subprocess.run(command, shell=True, capture_output=True, cwd=tmp_path, timeout=DEADLINE_S, check=False)
+    assert b"Traceback" not in done.stderr
+    outcome = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["records"][0]["outcome"]
+    assert done.returncode == {"pass": 0, "inconclusive": 4}[outcome]
 
 
 def test_outputs_are_tried_without_a_trace(tmp_path: Path) -> None:
