@@ -270,8 +270,10 @@ def test_the_round_trip_limit_ends_calls_without_a_timeout() -> None:
         channel.read()
     assert caught.value.rounds == 5
     channel.write(b"x" * channel.max_message)
+    retries = channel.state().counters["write"].retries
     with pytest.raises(ChannelFull):
         channel.write(b"")
+    assert channel.state().counters["write"].retries - retries == 5 - 1
 
 
 def test_state_and_counters(channel: Channel) -> None:
