@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 import channel
+from harness.explore import EVERY
+from harness.mutants import parse
+from harness.stateful.explored import Drawn, ExploredFailure, describe_explored, explored
 from harness.stateful.golden import Golden, GoldenError, expected, goldens, main, regenerate
 
 FOLDER = Path(__file__).parents[2] / "scenarios" / "golden"
+PRINTED = Path(__file__).with_name("printed_failures.txt")
 GOLDENS = list(goldens(FOLDER))
 
 
@@ -55,3 +60,25 @@ def test_what_is_no_golden_is_refused(data: dict[str, object], message: str) -> 
     with pytest.raises(GoldenError) as raised:
         Golden.from_json("x", data)
     assert message in str(raised.value)
+
+
+def printed(golden: Golden) -> str:
+    """What a person reads first: the fact, the program, the cost of the interleaving; its accesses are the core's."""
+    assert isinstance(golden.input, Drawn)
+    seen = explored(golden.input, golden.mutant, minimise=True)
+    failure = ExploredFailure(golden.input, seen, golden.mutant, EVERY)
+    needs, cost = parse(golden.mutant).needs, failure.cost
+    left = (failure.workers, failure.operations, cost.switches, cost.stale, cost.kills)
+    most = (needs.workers, needs.operations, needs.switches, needs.stale, needs.kills)
+    assert all(one <= other for one, other in zip(left, most, strict=True)), (golden.name, left, most)
+    text = re.sub(r"(\.hpp):\d+", r"\1:#", describe_explored(failure))
+    return f"== {golden.name}\n" + text[: text.index(":\n", text.index("\ninterleaving, "))]
+
+
+def test_the_printed_failures_are_the_expected_ones(tmp_path: Path) -> None:
+    """One section for each program; a new golden, or a new wording, is a new section."""
+    sections = [printed(golden) for golden in GOLDENS if isinstance(golden.input, Drawn) and golden.mutant]
+    seen = tmp_path / PRINTED.name
+    seen.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    told = f"if {seen} is right, copy it to {PRINTED}"
+    assert seen.read_text(encoding="utf-8") == PRINTED.read_text(encoding="utf-8"), told
