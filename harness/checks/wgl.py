@@ -1,10 +1,7 @@
 """Is a history linearizable by any sequential specification? The search of Wing, Gong and Lowe.
 
-Calls and returns stand in one doubly linked list in the order of time, calls first on ties. The search takes the next
-call whose step the specification accepts, and unlinks it with its return; meeting a return whose call it did not take,
-it goes back (Wing & Gong, *Testing and verifying concurrent objects*, 1993). A configuration, the set of operations
-taken and the state, is entered once (Lowe, *Testing for linearizability*, 2017); it is compared exactly. The set is
-kept as the first operation not taken and the bits beyond, so that memory grows with concurrency, not with length.
+The search itself is native (``harness/native/checks/order_search.hpp``): it knows states and operations as numbers, and
+asks the specification, in Python, once for each pair of them.
 
 Pending operations have no return: they may be taken at any time after their call, or never.
 """
@@ -12,18 +9,26 @@ Pending operations have no return: they may be taken at any time after their cal
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from harness._native import search_order
 from harness.checks.specifications.operation import Operation, Specification
-from harness.checks.specifications.steps import IMPOSSIBLE, Steps
+from harness.checks.specifications.steps import Steps
 
 __all__ = ["Search", "instants", "search"]
 
-_ASK_THE_CLOCK = 1024
-_MOST_SEEN = 4_000_000
-"""Configurations that are remembered, about 1 GB; then all are forgotten, which costs time but no exactness."""
+_MOST_WORDS = 1 << 26
+"""Words of 8 bytes for the configurations that are remembered, about 1 GB with what finds them; then all are forgotten,
+which costs time but no exactness."""
+_NOBODY = -1
+
+Numbers = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -83,110 +88,46 @@ def _search(
     give_up: float | None,
 ) -> Search:
     count = len(operations)
-    # entries: 0 is the head of the list; calls are 1 .. count, returns count + 1 .. 2 * count
-    events = [(begin, 0, 1 + index) for index, (begin, _) in enumerate(intervals)]
-    events += [(end, 1, count + 1 + index) for index, (_, end) in enumerate(intervals) if not operations[index].pending]
+    # calls are 0 .. count - 1, returns count .. 2 * count - 1
+    events = [(begin, 0, index) for index, (begin, _) in enumerate(intervals)]
+    events += [(end, 1, count + index) for index, (_, end) in enumerate(intervals) if not operations[index].pending]
     events.sort()
-    following, previous = [0] * (2 * count + 1), [0] * (2 * count + 1)
-    last = 0
-    rank = [0] * (count + 1)
-    calls = 0
-    for _, returns, entry in events:
-        following[last], previous[entry] = entry, last
-        last = entry
-        if not returns:
-            rank[entry] = calls
-            calls += 1
-    following[last], previous[0] = 0, last
-    pending = [True, *(operation.pending for operation in operations)]
-    must = pending.count(False)
-    ordered = _Order(batches, pending, rank) if batches else None
-
-    table, kinds = steps.table, [0, *steps.kinds]
-    state = 0
-    row = table[state]
-    base, taken = 0, 0
-    seen: set[tuple[int, int, int]] = set()
-    path: list[tuple[int, int, int, int]] = []
-    longest: list[int] = []
-    kept = 0  # so much of the longest prefix is the beginning of the path
-    stuck: int | None = None
-    tried = 0
-    entry = following[0]
-    while must:
-        if 0 < entry <= count:
-            tried += 1
-            if not tried % _ASK_THE_CLOCK and give_up is not None and time.monotonic() > give_up:
-                return Search(None, tuple(longest), stuck, tried)
-            after = row.get(kinds[entry])
-            if after is None:
-                after = steps.take(state, entry - 1)
-            if after != IMPOSSIBLE and (ordered is None or ordered.allows(entry, base, taken)):
-                now = taken | 1 << (rank[entry] - base)
-                ones = (now ^ (now + 1)).bit_length() - 1
-                key = (base + ones, now >> ones, after)
-                if key not in seen:
-                    if len(seen) == _MOST_SEEN:
-                        seen.clear()
-                    seen.add(key)
-                    path.append((entry, state, base, taken))
-                    base, taken, state = key
-                    row = table[state]
-                    before, behind = previous[entry], following[entry]
-                    following[before], previous[behind] = behind, before
-                    if not pending[entry]:
-                        must -= 1
-                        before, behind = previous[entry + count], following[entry + count]
-                        following[before], previous[behind] = behind, before
-                    entry = following[0]
-                    continue
-            entry = following[entry]
-            continue
-        # a return whose call was not taken, or the end: no call before it can come next
-        if len(path) > len(longest) or stuck is None:
-            longest[kept:] = [item[0] - 1 for item in path[kept:]]
-            kept = len(path)
-            stuck = entry - count - 1
-        if not path:
-            return Search(False, tuple(longest), stuck, tried)
-        entry, state, base, taken = path.pop()
-        kept = min(kept, len(path))
-        row = table[state]
-        # exactly in the reverse order of taking it
-        if not pending[entry]:
-            must += 1
-            end = entry + count
-            following[previous[end]] = previous[following[end]] = end
-        following[previous[entry]] = previous[following[entry]] = entry
-        entry = following[entry]
-    return Search(True, tuple(item[0] - 1 for item in path), None, tried)
+    pending = np.fromiter((operation.pending for operation in operations), np.uint8, count)
+    needs, bars_from, bars = _order_of_batches(batches, pending)
+    decided, linearizable, order, stuck, tried = search_order(
+        events=np.fromiter((event for _, _, event in events), np.int32, len(events)),
+        kinds=np.fromiter(steps.kinds, np.int32, count),
+        pending=pending,
+        needs=needs,
+        bars_from=bars_from,
+        bars=bars,
+        ask=steps.take,
+        seconds=math.inf if give_up is None else give_up - time.monotonic(),
+        most_words=_MOST_WORDS,
+    )
+    return Search(
+        linearizable if decided else None,
+        tuple(np.frombuffer(order, np.int32).tolist()),
+        None if stuck == _NOBODY else stuck,
+        tried,
+    )
 
 
-class _Order:
-    """The order of batches: what must be taken before an entry, and what after it if at all."""
-
-    def __init__(self, batches: Sequence[Sequence[int]], pending: list[bool], rank: list[int]) -> None:
-        self._needs: dict[int, int] = {}
-        self._bars: dict[int, list[int]] = {}
-        for batch in batches:
-            entries = [index + 1 for index in batch]
-            completed = 0
-            for place, entry in enumerate(entries):
-                if completed:
-                    self._needs[entry] = rank[completed]
-                if pending[entry]:
-                    # it may never happen, so what comes after does not wait for it
-                    self._bars[entry] = [rank[later] for later in entries[place + 1 :]]
-                else:
-                    completed = entry
-
-    def allows(self, entry: int, base: int, taken: int) -> bool:
-        """May this entry be taken next?"""
-
-        def is_taken(place: int) -> bool:
-            return place < base or bool(taken >> (place - base) & 1)
-
-        needs = self._needs.get(entry)
-        if needs is not None and not is_taken(needs):
-            return False
-        return not any(map(is_taken, self._bars.get(entry, ())))
+def _order_of_batches(
+    batches: Sequence[Sequence[int]], pending: npt.NDArray[np.uint8]
+) -> tuple[Numbers, Numbers, Numbers]:
+    """By operation the one of its batch that must come before it, and those that must not: places in a list, and it."""
+    needs = np.full(len(pending), _NOBODY, np.int32)
+    after: dict[int, Sequence[int]] = {}
+    for batch in batches:
+        completed = _NOBODY
+        for place, index in enumerate(batch):
+            needs[index] = completed
+            if pending[index]:
+                # it may never happen, so what comes after does not wait for it
+                after[index] = batch[place + 1 :]
+            else:
+                completed = index
+    lengths = [len(after.get(index, ())) for index in range(len(pending))] if after else [0] * len(pending)
+    bars = [index for first in sorted(after) for index in after[first]]
+    return needs, np.cumsum([0, *lengths], dtype=np.int32), np.array(bars, np.int32)

@@ -14,6 +14,7 @@ namespace nb = nanobind;
 using namespace harness;
 
 namespace harness::checks {
+void bind_order_search(nb::module_& module);  // order_search.cpp
 void bind_queue_search(nb::module_& module);  // queue_search.cpp
 }
 
@@ -344,6 +345,7 @@ NB_MODULE(_native, module) {
     bind_scripts(module);
     bind_mutants(module);
     bind_payloads(module);
+    checks::bind_order_search(module);
     checks::bind_queue_search(module);
     module.def("die_with_parent",
                [](int parent) {

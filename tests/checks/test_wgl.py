@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.checks import check_fifo
+from harness._native import search_order
+from harness.checks import check_fifo, wgl
 from harness.checks.linearizability import check_specification
 from harness.checks.specifications import SPECIFICATIONS, Operation, find
 from harness.checks.wgl import search
@@ -148,6 +149,46 @@ def test_agrees_with_brute_force(name: str, draw: Any, batched: bool, histories:
         outcomes[expected] += 1
     assert min(outcomes.values()) > histories // 200
     assert not batched or forced, "no batch ever mattered"
+
+
+def test_what_was_forgotten_is_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It costs steps, and changes no answer."""
+    generator = np.random.default_rng(4)
+    more = 0
+    for _ in range(300):
+        history = random_queue(generator)
+        answers = []
+        for words in (1 << 26, 4):
+            monkeypatch.setattr(wgl, "_MOST_WORDS", words)
+            answers.append(search(SPECIFICATIONS["lossy"](2), *zip(*history, strict=True)))
+        remembering, forgetful = answers
+        assert remembering.linearizable is forgetful.linearizable
+        more += forgetful.steps - remembering.steps
+        assert forgetful.steps >= remembering.steps
+    assert more > 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"events": [0, 1, 2]}, "a call, or a return, is missing"),
+        ({"events": [0, 1, 2, 2]}, "an event comes twice"),
+        ({"events": [0, 1, 2, 4]}, "events name no operation"),
+        ({"pending": [0]}, "do not go with kinds"),
+        ({"pending": [0, 1]}, "a call, or a return, is missing"),
+        ({"needs": [-1, 2]}, "needs or bars name no operation"),
+        ({"bars_from": [0, 1, 0]}, "needs or bars name no operation"),
+        ({"bars": [7], "bars_from": [0, 0, 1]}, "needs or bars name no operation"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused(changed: dict[str, list[int]], words: str) -> None:
+    told: dict[str, list[int]] = {
+        "events": [0, 1, 2, 3], "kinds": [0, 1], "pending": [0, 0],
+        "needs": [-1, -1], "bars_from": [0, 0, 0], "bars": [],
+    } | changed  # fmt: skip
+    columns = {name: np.array(told[name], np.uint8 if name == "pending" else np.int32) for name in told}
+    with pytest.raises(ValueError, match=words):
+        search_order(**columns, ask=lambda state, _: state, seconds=1.0, most_words=64)
 
 
 def queue_recording(generator: np.random.Generator, operations: int, swap: bool) -> Recording:

@@ -18,6 +18,9 @@ _NO_CLAIM = ("", "timeout", "closed")
 class Register:
     """One value, initially None: read, write, cas [old, new]."""
 
+    anonymous = True
+    """Who called makes no difference, nor what else was recorded."""
+
     def __init__(self, capacity: int | None = None) -> None:
         del capacity
 
@@ -85,6 +88,9 @@ class _Entry(Register):
 
 class KeyValue:
     """A register per key; every value is a pair [key, value], and cas takes [key, [old, new]]."""
+
+    anonymous = True
+    """Who called makes no difference, nor what else was recorded."""
 
     def __init__(self, capacity: int | None = None) -> None:
         self._entry = _Entry(capacity)
