@@ -117,14 +117,22 @@ def reduce_sequence(confinement: Confinement, sequence: CallSequence) -> tuple[C
     wrong = _failure(confinement, sequence)
     if wrong is None:
         return sequence, ""
-    patience_s = confinement.patience_s
-    if isinstance(wrong, NeverReturned):
-        confinement.patience_s = min(HANG_S, patience_s)
+    latest, patience_s = wrong, confinement.patience_s
+
+    def fails(candidate: CallSequence) -> bool:
+        nonlocal latest
+        seen = _failure(confinement, candidate)
+        latest = seen or latest
+        return seen is not None
+
+    if not isinstance(wrong, NeverReturned):
+        return reduced(sequence, _simpler, fails), str(latest)
+    confinement.patience_s = min(HANG_S, patience_s)
     try:
-        smallest = reduced(sequence, _simpler, lambda candidate: _failure(confinement, candidate) is not None)
+        smallest = reduced(sequence, _simpler, fails)
     finally:
         confinement.patience_s = patience_s
-    again = _failure(confinement, smallest)
+    again = _failure(confinement, smallest)  # with the full patience
     return (sequence, str(wrong)) if again is None else (smallest, str(again))
 
 
