@@ -41,10 +41,8 @@ __all__ = [
 ]
 
 PROPERTY = "explored"
-ROUNDS = 64
-"""Of one retry loop that are no waits, in one execution."""
 ESTIMATE_S = 0.5, 2.0
-"""What the estimate of a size may take: a tenth of the exploration, within these bounds."""
+"""What the size of a program that was not exhausted may take to estimate: a tenth of what was explored, within these."""
 
 
 def explore(
@@ -218,8 +216,8 @@ def _verdict(
         f"{len(seen.histories):,} distinct histories, model {model}"
     )
     if seen.bounded:
-        loops = ", ".join(sorted(seen.loops))
-        counted += f"; {seen.bounded:,} executions ended after {ROUNDS} rounds of the retry loop at {loops}"
+        bounds = ", ".join(sorted(seen.loops))
+        counted += f"; in {seen.bounded:,} more a worker met a bound ({bounds}), and how it goes on is not explored"
     if driver == "progress":
         counted = f"{seen.covered}; {counted}"
     if size is not None:

@@ -92,7 +92,7 @@ class Seen:
     Attributes:
         executions, cut: as in Exploration. histories: digests of those not judged before in this process, 8 bytes each.
         longest: accesses of each worker, at most.
-        bounded: ended because a retry loop went round too often. loops: where those loops are.
+        bounded: executions in which a worker met a bound. loops: which bounds, and in which loops.
         left: not explored yet. partial: something was not explored that cannot be gone on with.
         fault, what, schedule: of the first failure. kills, alone, survivors: as in Piece.
         stop_points, waits, longest_call: of the progress driver (`progress.Covered`).
@@ -161,7 +161,7 @@ def explore_part(task: Task, part: Part) -> list[Seen]:
             seen.append(_explore_alone(task, bounds))
         else:
             seen.append(_explore_below(task, bounds))
-        executions -= seen[-1].executions + seen[-1].cut
+        executions -= seen[-1].executions + seen[-1].cut + seen[-1].bounded
         if seen[-1].fault:
             break
     return seen
@@ -197,7 +197,7 @@ def _seen(task: Task, subject: _explorer.Subject, result: _explorer.Result, seen
         histories=subject.take_histories(),
         longest=tuple(result.longest[: len(task.program.workers)]),
         bounded=result.bounded,
-        loops=tuple(sorted(result.bounded_loops)),
+        loops=tuple(sorted(result.bounds)),
     )
     if not result.failures:
         return seen

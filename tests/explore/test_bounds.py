@@ -78,7 +78,7 @@ def test_too_many_accesses_in_a_loop_that_pauses_are_no_failure() -> None:
     seen = _explorer.explore(subject, executions=20)
     assert seen.failures == []
     assert seen.bounded > 0
-    assert seen.bounded_loops
+    assert seen.bounds
     assert not seen.exhausted
 
 

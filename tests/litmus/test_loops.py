@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from harness import _explorer
 from harness.explore.litmus import Instruction, LitmusProgram
 
@@ -34,20 +36,29 @@ def test_two_workers_that_wait_for_each_other_are_stuck() -> None:
     assert [failure.fault for failure in result.failures] == ["stuck"]
 
 
-def test_without_the_reduction_a_spinning_worker_is_bounded_and_its_line_named() -> None:
-    result = explored([AWAIT], waiting=False)
-    failure = result.failures[0]
-    assert (failure.fault, failure.blocked) == ("unbounded", "livelock")
-    assert "more than 64 times" in failure.what
+@pytest.mark.parametrize("others", [[], [[Instruction("store", 1, 1)]]])
+def test_without_the_reduction_a_worker_that_nobody_answers_is_stuck_and_its_line_named(
+    others: list[list[Instruction]],
+) -> None:
+    failure = explored([AWAIT], *others, waiting=False).failures[0]
+    assert (failure.fault, failure.blocked) == ("stuck", "deadlock")
     assert f"litmus.hpp:{failure.line}" in failure.what
 
 
-def test_a_loop_that_goes_round_while_others_could_act_has_met_a_bound_and_no_more() -> None:
-    result = explored([AWAIT], [Instruction("store", 1, 1)], waiting=False)
-    assert (result.failed, result.complete) == (0, 0)
-    assert result.bounded == 1
-    (loop,) = result.bounded_loops
-    assert re.fullmatch(r"litmus\.hpp:\d+", loop)
+@pytest.mark.parametrize("workers", [[[AWAIT], [SET]], [[SET], [AWAIT]]])
+@pytest.mark.parametrize("model", ["rc11", "sc"])
+def test_at_a_bound_a_worker_stays_and_the_others_go_on(workers: list[list[Instruction]], model: str) -> None:
+    """It looks 0 to 63 times too early, and is answered; or 64 times, and nobody knows what it would see next."""
+    result = explored(*workers, waiting=False, model=model, graphs=True)
+    assert (result.failed, result.cut, result.exhausted) == (0, 0, False)
+    assert (result.complete, result.bounded, len(result.graphs), result.repeated) == (64, 1, 64, 0)
+    (bound,) = result.bounds
+    assert re.fullmatch(r"64 rounds of the loop at litmus\.hpp:\d+", bound)
+
+
+def test_a_worker_that_gets_on_with_every_round_is_bounded_and_not_stuck() -> None:
+    result = _explorer.explore(_explorer.planted("counts far"))
+    assert (result.failures, result.complete, result.bounded) == ([], 0, 1)
 
 
 def test_a_failed_check_is_reported_with_a_schedule_that_replays() -> None:

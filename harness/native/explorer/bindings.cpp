@@ -42,7 +42,7 @@ struct Result {
     std::vector<Found> failures;
     std::vector<std::string> left;
     std::set<std::string> graphs;
-    std::set<std::string> bounded_loops;
+    std::set<std::string> bounds;
     std::uint64_t repeated = 0;              // complete graphs that had been seen before
     std::array<int, max_workers> longest{};  // accesses of each worker, at most
 };
@@ -72,7 +72,7 @@ Result explore(Subject& subject, ExhaustiveOptions options, bool graphs, const s
     const auto start = std::chrono::steady_clock::now();
     result.counts = driver.explore(parts, program);
     result.left = driver.left();
-    result.bounded_loops = driver.bounded_loops();
+    result.bounds = driver.bounds();
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     // a walk waits where an exploration without waiting goes round, so that there an endless loop would not come again
     const bool again = options.waiting && !result.failures.empty() && result.failures.front().fault != Fault::internal;
@@ -367,8 +367,8 @@ NB_MODULE(_explorer, module) {
             "moot", [](const Result& result) { return result.counts.moot; }, "Begun, and covered by a revisit.")
         .def_prop_ro(
             "bounded", [](const Result& result) { return result.counts.bounded; },
-            "Ended because a retry loop went round too often, or a worker made too many accesses in one.")
-        .def_ro("bounded_loops", &Result::bounded_loops, "Where those loops are.")
+            "Executions in which a worker has gone round a retry loop, or made accesses, as often as it may.")
+        .def_ro("bounds", &Result::bounds, "That were met, and the loops: 64 rounds of the loop at channel.hpp:123.")
         .def_prop_ro("failed", [](const Result& result) { return result.counts.failed; })
         .def_prop_ro("runs", [](const Result& result) { return result.counts.runs; })
         .def_prop_ro("events", [](const Result& result) { return result.counts.events; })

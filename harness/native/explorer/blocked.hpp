@@ -85,24 +85,35 @@ inline Failure blocked(Machine& machine, const Graph& graph, std::span<const int
     return {Fault::stuck, blocked_name(kind) + (":" + text), machine.waiting_at(worst), worst, kind};
 }
 
-// A worker has gone round a retry loop more often than allowed. Could another worker still do something else, if it got
-// its turn? Then no more has been found than an unfair order of steps.
-inline bool others_can_act(Machine& machine, const Graph& graph, int worker) {
-    for (int other = 0; other < machine.workers(); ++other) {
-        if (other == worker) continue;
-        const State state = machine.state(other);
-        if (state == State::fresh || (state == State::suspended && machine.rounds(other) < 2)) return true;
-        if (state == State::waiting && could_go_on(machine, graph, other)) return true;
+// How an execution stands in which nobody goes on and somebody has not finished.
+struct Standstill {
+    bool could_go_on = false;    // somebody, who has read something old: another execution shows it
+    std::vector<int> at_bound;   // nobody knows what they would do next
+    std::vector<int> for_ever;   // those who wait, or go round as they did, whatever their turns
+};
+
+// Of those workers who are `judged`; a bound is one for all.
+template <class Judged>
+Standstill standstill(Machine& machine, const Graph& graph, Judged judged) {
+    Standstill result;
+    for (int worker = 0; worker < machine.workers(); ++worker) {
+        const State state = machine.state(worker);
+        if (state == State::bounded) result.at_bound.push_back(worker);
+        if ((state != State::waiting && state != State::bounded) || !judged(worker)) continue;
+        if (could_go_on(machine, graph, worker))
+            result.could_go_on = true;
+        else
+            result.for_ever.push_back(worker);
     }
-    return false;
+    return result;
 }
 
-// If not, it is a livelock.
-inline Failure endless(const Program& program, int worker, int rounds, std::source_location where) {
-    return {Fault::unbounded,
-            program.describe_worker(worker) + " went round the retry loop at " + place_of(where) + " more than " +
-                std::to_string(rounds) + " times, and nobody else could do anything but go round",
-            where, worker, Blocked::livelock};
+// Which bound a worker is at, and in which loop.
+inline std::string bound_of(const Machine& machine, int worker, int most_rounds) {
+    const bool by_accesses = machine.given(worker) >= Machine::max_accesses;
+    return (by_accesses ? std::to_string(Machine::max_accesses) + " accesses, the last in the loop at "
+                        : std::to_string(most_rounds) + " rounds of the loop at ") +
+           place_of(machine.waiting_at(worker));
 }
 
 }  // namespace explorer

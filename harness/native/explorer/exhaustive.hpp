@@ -40,7 +40,7 @@ struct ExhaustiveOptions {
     Model model = Model::rc11;
     bool waiting = true;        // treat a failed round that made no difference as waiting
     int spurious_failures = 1;  // of compare_exchange_weak, per worker and execution
-    int rounds = 64;            // of one retry loop that are no waits, beyond which it is named and the run ends
+    int rounds = 64;            // of one retry loop that are no waits; a worker that has made them goes no further
     std::uint64_t executions = UINT64_MAX;
     double seconds = 1e18;
     std::function<bool()> interrupted;  // asked now and then: is all to stop? May be empty
@@ -54,7 +54,7 @@ struct Counts {
     std::uint64_t cut = 0;       // graphs in which a worker waits for what it could have read
     std::uint64_t excused = 0;   // graphs in which a worker waits for ever, as it may
     std::uint64_t moot = 0;      // started, but a read-modify-write was too late: a revisit covers them
-    std::uint64_t bounded = 0;  // ended because a retry loop went round too often, or a worker made too many accesses
+    std::uint64_t bounded = 0;  // graphs in which a worker has gone round, or made accesses, as often as it may
     std::uint64_t failed = 0;
     std::uint64_t runs = 0;
     std::uint64_t events = 0;  // added, over all executions
@@ -68,7 +68,7 @@ public:
     using Observer = std::function<void(const Graph&)>;
 
     Exhaustive(Program& program, ExhaustiveOptions options = {})
-        : options_(options), extension_(program, options.model), machine_(program, *this) {}
+        : options_(options), extension_(program, options.model), machine_(program, *this, options.rounds) {}
 
     Observer on_complete;
     Observer on_end;  // of every execution, complete or not, that has not failed
@@ -82,7 +82,7 @@ public:
     Observer on_failure;  // called with the graph of each failure, which the arguments of failures() go with
 
     const std::vector<Failure>& failures() const { return failures_; }
-    const std::set<std::string>& bounded_loops() const { return bounded_loops_; }  // "channel.hpp:123"
+    const std::set<std::string>& bounds() const { return bounds_; }  // that were met, and the loops
     Machine& machine() { return machine_; }
 
     // What of an exploration's parts was not explored: parts again, which exclude each other.
@@ -96,7 +96,7 @@ public:
         over_ = false;
         counts_ = {};
         failures_.clear();
-        bounded_loops_.clear();
+        bounds_.clear();
         left_.clear();
         if (parts.empty()) {
             begin();
@@ -151,18 +151,9 @@ public:
         if (on_failure) on_failure(*graph_);
     }
 
-    int retry(int worker, const Rounds& rounds, std::source_location where) override {
-        if (options_.waiting && !(goes_round && goes_round(worker))) {
-            if (const int since = waits_since(*graph_, worker, rounds); since >= 0) return since;
-        }
-        if (rounds.made < options_.rounds) return go_on;
-        if (!others_can_act(machine_, *graph_, worker))
-            machine_.fail(endless(machine_.program(), worker, options_.rounds, where));
-        bound_at(place_of(where));
-        return give_up;
-    }
-    void exceeded(std::source_location where) override {
-        bound_at(place_of(where) + " (or " + std::to_string(Machine::max_accesses) + " accesses in it)");
+    int retry(int worker, const Rounds& rounds) override {
+        if (!options_.waiting || (goes_round && goes_round(worker))) return go_on;
+        return waits_since(*graph_, worker, rounds);
     }
 
 protected:  // estimate.hpp walks the same tree
@@ -171,13 +162,6 @@ protected:  // estimate.hpp walks the same tree
         alternative.length = static_cast<std::uint32_t>(graph_->order().size());
         alternatives_.push_back(alternative);
         counts_.deepest = std::max(counts_.deepest, alternatives_.size());
-    }
-
-    // The execution ends at a bound: nothing is known of what would come.
-    void bound_at(std::string loop) {
-        ++counts_.bounded;
-        bounded_loops_.insert(std::move(loop));
-        abandoned_ = true;
     }
 
     void use(Graph& graph) {
@@ -432,7 +416,7 @@ protected:  // estimate.hpp walks the same tree
             State state = machine_.state(worker);
             if (state == State::fresh || state == State::suspended) state = machine_.resume(worker);
             if (abandoned_) return;
-            waits = waits || (state == State::waiting && must_end(worker));
+            waits = waits || (state == State::waiting && must_end(worker)) || state == State::bounded;
         }
         if (!waits) {
             ++counts_.complete;
@@ -446,7 +430,7 @@ protected:  // estimate.hpp walks the same tree
             if (wrong) failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
             if (counts_.complete % verify_every == 1) verify();
         } else {
-            finish_waiting();
+            stand_still();
         }
     }
 
@@ -459,24 +443,15 @@ protected:  // estimate.hpp walks the same tree
         return -1;
     }
 
-    void finish_waiting() {
-        std::vector<int> stuck;
-        bool may = true;
-        for (int worker = 0; worker < machine_.workers(); ++worker) {
-            if (machine_.state(worker) != State::waiting || !must_end(worker)) continue;
-            if (could_go_on(machine_, *graph_, worker)) {
-                ++counts_.cut;
-                if (on_end) on_end(*graph_);
-                return;
-            }
-            stuck.push_back(worker);
-            may = may && may_wait && may_wait(machine_, *graph_, worker);
-        }
-        if (!may) {
-            failed(blocked(machine_, *graph_, stuck));
+    void stand_still() {
+        const Standstill still = standstill(machine_, *graph_, [this](int worker) { return must_end(worker); });
+        const auto may = [this](int worker) { return may_wait && may_wait(machine_, *graph_, worker); };
+        if (!still.could_go_on && !std::all_of(still.for_ever.begin(), still.for_ever.end(), may)) {
+            failed(blocked(machine_, *graph_, still.for_ever));
             return;
         }
-        ++counts_.excused;
+        for (const int worker : still.at_bound) bounds_.insert(bound_of(machine_, worker, options_.rounds));
+        ++(!still.at_bound.empty() ? counts_.bounded : still.could_go_on ? counts_.cut : counts_.excused);
         if (on_end) on_end(*graph_);
     }
     bool must_end(int worker) const { return options_.alone < 0 || options_.alone == worker; }
@@ -517,7 +492,7 @@ protected:  // estimate.hpp walks the same tree
     std::deque<Graph> graphs_;
     std::size_t live_ = 0;
     Graph* graph_ = nullptr;
-    std::set<std::string> bounded_loops_;
+    std::set<std::string> bounds_;
     bool abandoned_ = false;  // the current execution ends here
     bool one_step_ = false;   // stop the worker after its next access
     bool verifying_ = false;

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <charconv>
+#include <climits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -170,7 +171,7 @@ inline Part decode_part(std::string_view text, std::string_view program) {
 // Makes the graph of a part again.
 class Rebuild final : public Driver {
 public:
-    Rebuild(Program& program, Extension& extension) : extension_(&extension), machine_(program, *this) {}
+    Rebuild(Program& program, Extension& extension) : extension_(&extension), machine_(program, *this, INT_MAX) {}
 
     void operator()(const Part& part, Graph& graph) {
         part_ = &part;
@@ -227,10 +228,9 @@ public:
         return true;
     }
     void failed(Failure failure) override { wrong_ = failure.what; }
-    int retry(int worker, const Rounds& rounds, std::source_location) override {
+    int retry(int worker, const Rounds& rounds) override {
         return wanted(worker) != nullptr ? go_on : rounds.begin;
     }
-    void exceeded(std::source_location where) override { wrong_ = "a worker made too many accesses at " + place_of(where); }
 
 private:
     const Part::Made* wanted(int worker) const {

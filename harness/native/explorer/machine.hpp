@@ -28,7 +28,7 @@ enum class Fault : std::uint8_t {
     race,       // two unordered accesses of a location, one a write and one plain
     check,      // check() was false
     exception,  // a worker threw
-    unbounded,  // a retry loop with side effects went round more often than allowed
+    unbounded,  // a loop makes accesses without end, and never says that a round of it has failed
     stuck,      // workers wait for what nobody will do: deadlock, livelock or a lost wake-up
     history,    // the answers of the calls contradict what the structure is specified to do
     internal,   // a worker did something else for the same reads: nondeterminism outside the machine
@@ -51,7 +51,7 @@ struct Rounds {
     int previous = -1;
     int begin = 0;
     int end = 0;   // the events of the last one end before this
-    int made = 0;  // rounds after which the worker went on without waiting
+    int made = 0;  // rounds of the loop after which the worker went on without waiting
 };
 
 class Driver {
@@ -62,25 +62,25 @@ public:
     virtual bool step(int worker, const Operation& operation) = 0;
     virtual void failed(Failure failure) = 0;
     // The worker has finished a failed round of a retry loop. It waits for what it has read since the returned event to
-    // change; or it goes on, or it leaves the execution.
+    // change; or it goes on.
     static constexpr int go_on = -1;
-    static constexpr int give_up = -2;
-    virtual int retry(int worker, const Rounds& rounds, std::source_location where) = 0;
-    // The worker has made as many accesses as it may, in rounds of a loop that does pause: no more has been found than
-    // where the exploration ends.
-    virtual void exceeded(std::source_location where) = 0;
+    virtual int retry(int worker, const Rounds& rounds) = 0;
 };
 
 enum class State : std::uint8_t {
     fresh,      // not started
     suspended,  // before an access
     waiting,    // in pause()
+    bounded,    // has gone round a retry loop, or made accesses, as often as it may, and goes no further
     finished,
 };
 
 class Machine {
 public:
-    Machine(Program& program, Driver& driver) : program_(&program), driver_(&driver) {
+    // `most_rounds`: of one retry loop that are no waits. A worker that has made them stays where it is: what it does is
+    // still a function of what its reads return, so that the program so cut is explored like any other.
+    Machine(Program& program, Driver& driver, int most_rounds)
+        : program_(&program), driver_(&driver), most_rounds_(most_rounds) {
         if (program.workers.empty() || program.workers.size() > static_cast<std::size_t>(max_workers)) {
             throw std::invalid_argument("a program has 1 to " + std::to_string(max_workers) + " workers, not " +
                                         std::to_string(program.workers.size()));
@@ -141,9 +141,10 @@ public:
 
     const Operation& pending(int worker) const { return *threads_[static_cast<unsigned>(worker)].pending; }
     std::source_location waiting_at(int worker) const { return threads_[static_cast<unsigned>(worker)].where; }
-    // Rounds that a worker has made of the retry loop that it is in.
-    int rounds(int worker) const { return threads_[static_cast<unsigned>(worker)].rounds.made; }
-    // Of a waiting worker: it waits for what it has read since this event to change.
+    // Is it at a bound, as far as it has been run?
+    bool is_bounded(int worker) const { return threads_[static_cast<unsigned>(worker)].state == State::bounded; }
+    // Of a waiting worker: it waits for what it has read since this event to change. Of one at a bound: where its last
+    // round began; -1 if it would end some time whatever it read.
     int waits_since(int worker) const { return threads_[static_cast<unsigned>(worker)].waits_since; }
     // Of a sleeping worker: where the look began that it fell asleep after; else -1.
     int look_begin(int worker) const { return threads_[static_cast<unsigned>(worker)].look_begin; }
@@ -230,10 +231,9 @@ public:
     // looks at nothing but the wake-ups. It has woken when it begins another round.
     void fall_asleep() {
         Thread& thread = mine();
-        const int look = thread.rounds.begin;
-        begin_round();
-        thread.look_begin = look;
+        thread.look_begin = thread.rounds.begin;
         thread.asleep_since = thread.consumed;
+        thread.rounds = {.begin = thread.consumed, .made = thread.rounds.made};
     }
     // Has the current round accessed anything?
     bool in_round() { return mine().consumed > mine().rounds.begin; }
@@ -248,16 +248,25 @@ public:
         thread.idle_pauses = 0;
         thread.where = where;
         thread.rounds.end = thread.consumed;
-        thread.waits_since = driver_->retry(current_, thread.rounds, where);
-        if (thread.waits_since == Driver::give_up) leave_execution();
-        thread.rounds.made += thread.waits_since == Driver::go_on;
-        if (thread.waits_since >= 0) {
+        const int since = driver_->retry(current_, thread.rounds);
+        if (since >= 0) {
+            thread.waits_since = since;
             thread.state = State::waiting;
             thread.fiber.suspend();  // a driver that resumes a waiting worker lets it go on
             thread.state = State::suspended;
+        } else {
+            count_round(where, thread.rounds.begin);
         }
         thread.rounds = {thread.rounds.previous, thread.rounds.begin, thread.consumed, thread.consumed,
                          thread.rounds.made};
+    }
+    // The end of a failed round after which the worker goes on whatever it has read: it counts its rounds itself, or
+    // time has passed.
+    void go_round(std::source_location where) {
+        Thread& thread = mine();
+        if (in_round()) count_round(where, -1);
+        thread.rounds = {.begin = thread.consumed, .made = thread.rounds.made};
+        thread.look_begin = -1;
     }
     void fail(Fault fault, std::string what, std::source_location where) {
         fail({fault, std::move(what), where, current_});
@@ -297,6 +306,18 @@ private:
     };
 
     Thread& mine() { return threads_[static_cast<unsigned>(current_)]; }
+
+    void count_round(std::source_location where, int since) {
+        if (++mine().rounds.made >= most_rounds_) stay(where, since);
+    }
+    // At a bound: the worker goes no further in this execution, and the others do.
+    void stay(std::source_location where, int since) {
+        Thread& thread = mine();
+        thread.where = where;
+        thread.waits_since = since;
+        thread.state = State::bounded;
+        for (;;) thread.fiber.suspend();
+    }
 
     // Is what the worker has been given still what its row begins with?
     bool in_step(const Thread& thread, int worker) const {
@@ -348,11 +369,10 @@ private:
         while (thread.consumed == graph_->size(worker)) {
             thread.state = State::suspended;
             thread.pending = &operation;
-            if (thread.consumed >= max_accesses) {
+            if (thread.consumed >= max_accesses && !operation.exclusive) {  // a read-modify-write is completed
                 if (thread.consumed - thread.rounds.begin > longest_round)
                     fail(Fault::unbounded, spinning(worker, operation.where), operation.where);
-                driver_->exceeded(operation.where);
-                leave_execution();
+                stay(operation.where, -1);
             }
             if (!driver_->step(worker, operation)) thread.fiber.suspend();
         }
@@ -369,6 +389,7 @@ private:
 
     Program* program_;
     Driver* driver_;
+    int most_rounds_;
     Graph* graph_ = nullptr;
     std::vector<Thread> threads_;
     int current_ = -1;

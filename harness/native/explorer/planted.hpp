@@ -92,6 +92,11 @@ struct State {
         int seen = data.load(memory_order_relaxed);
         while (!data.compare_exchange_strong(seen, seen + 1, memory_order_relaxed)) sim::pause();
     }
+    // Each of its rounds ends in a pause, and none of them has failed.
+    void count_far() {
+        sim::begin_round();
+        while (data.fetch_add(1, memory_order_relaxed) < 100) sim::pause();
+    }
     void await_flag() {
         sim::begin_round();
         while (flag.load(memory_order_acquire) == 0) sim::pause();
@@ -135,6 +140,7 @@ inline std::unique_ptr<Program> program(const std::string& name) {
         Named{"reader locks", [](State& s) { s.write_under_lock(); }, [](State& s) { s.read_under_lock(); }},
         Named{"sequence lock", [](State& s) { s.write_by_version(); }, [](State& s) { s.read_by_version(); }},
         Named{"counter", [](State& s) { s.count(); s.count(); }, [](State& s) { s.count(); }},
+        Named{"counts far", [](State& s) { s.count_far(); }, [](State&) {}},
         Named{"awaited", [](State& s) { s.set_flag(false); }, [](State& s) { s.await_flag(); }},
         Named{"spinning", [](State& s) { s.set_flag(false); }, [](State& s) { s.await_flag_spinning(); }},
         Named{"woken", [](State& s) { s.set_flag(true); }, [](State& s) { s.sleep_for_flag(true); }},

@@ -183,7 +183,7 @@ public:
         here.fall_asleep();
         if (deadline < endless && here.choose(2, where) == 1) {
             advance(deadline);
-            here.begin_round();
+            here.go_round(where);
             return;
         }
         while (machine(where).load(block_->wakeups(), Order::acquire, where) == before) here.pause(where);
@@ -211,18 +211,18 @@ public:
                 ++mine.suspicions;
                 mine.suspected = mine.owner;
                 advance(mine.now + long_enough);
-                here.begin_round();
+                here.go_round(where);
                 return;
             }
             if (waits_for_owner && !suspects_again && mine.in_vain) here.choose(1, where);  // time would still pass
             if (mine.deadline < endless && here.choose(2, where) == 1) {
                 advance(std::max(mine.now + long_enough, mine.deadline));
-                here.begin_round();
+                here.go_round(where);
                 return;
             }
         }
         if (block_->bounded() && mine.deadline == ipc::never)
-            here.begin_round();
+            here.go_round(where);
         else
             here.pause(where);
     }

@@ -75,15 +75,28 @@ inline bool knows_newest(const Graph& graph, int worker, int begin) {
     return true;
 }
 
-// Could a waiting worker have gone on, had it read something newer or had the environment chosen otherwise? Then it is
-// not stuck: its execution ends here, and another one shows how it goes on. That a sleeper has a deadline is a choice
-// made as it falls asleep.
+// Would the round that began with `begin` go the same once more, if all its reads found the newest?
+inline bool would_repeat(const Machine& machine, const Graph& graph, int worker, int begin) {
+    for (int index = begin; index < graph.size(worker); ++index) {
+        const Event& event = event_at(graph, worker, index);
+        if (event.spurious || event.kind == Kind::choice) return false;
+        if (!event.is_read() || (is_own(event.source, worker) && event.source.index >= begin)) continue;
+        if (event.value != machine.final_value(event.location)) return false;
+    }
+    return true;
+}
+
+// Could a worker that waits, or is at a bound, have gone on, had it read something newer or had the environment chosen
+// otherwise? Then it is not stuck: its execution ends here, and another one shows how it goes on. That a sleeper has a
+// deadline is a choice made as it falls asleep.
 inline bool could_go_on(const Machine& machine, const Graph& graph, int worker) {
     const int asleep = machine.asleep_since(worker);
     for (int index = asleep; index >= 0 && index < graph.size(worker); ++index) {
         if (event_at(graph, worker, index).kind == Kind::choice) return true;
     }
-    return !knows_newest(graph, worker, machine.waits_since(worker));
+    const int since = machine.waits_since(worker);
+    if (machine.is_bounded(worker)) return since < 0 || !would_repeat(machine, graph, worker, since);
+    return !knows_newest(graph, worker, since);
 }
 
 }  // namespace explorer

@@ -39,7 +39,7 @@ enum class End : std::uint8_t {
     complete,
     failed,
     cut,       // a worker sleeps until its deadline, which another choice would have let pass
-    bounded,   // too many steps, or rounds of a retry loop while others could have gone on
+    bounded,   // too many steps, or a worker has gone round, or made accesses, as often as it may
     dead_end,  // the second half of a stale read-modify-write found no place
 };
 
@@ -55,7 +55,7 @@ struct WalkOptions {
 class Walk final : public Driver {
 public:
     Walk(Program& program, WalkOptions options = {})
-        : options_(options), extension_(program, options.model), machine_(program, *this) {
+        : options_(options), extension_(program, options.model), machine_(program, *this, options.rounds) {
         machine_.use(graph_);
     }
 
@@ -138,25 +138,16 @@ public:
         if (perform(worker, machine_.pending(worker))) machine_.resume(worker);
     }
 
-    // Nobody is enabled: the execution is complete, cut, or stuck.
+    // Nobody is enabled: the execution is complete, cut, at a bound, or stuck.
     void finish() {
-        std::vector<int> stuck;
-        bool may = true;
-        for (int worker = 0; worker < machine_.workers(); ++worker) {
-            if (machine_.state(worker) != State::waiting || stopped(worker)) continue;
-            if (could_go_on(machine_, graph_, worker)) {
-                finish_as(End::cut);
-                return;
-            }
-            stuck.push_back(worker);
-            may = may && may_wait && may_wait(machine_, graph_, worker);
-        }
-        if (!may) {
-            failed(blocked(machine_, graph_, stuck));
+        const Standstill still = standstill(machine_, graph_, [this](int worker) { return !stopped(worker); });
+        const auto may = [this](int worker) { return may_wait && may_wait(machine_, graph_, worker); };
+        if (!still.could_go_on && !std::all_of(still.for_ever.begin(), still.for_ever.end(), may)) {
+            failed(blocked(machine_, graph_, still.for_ever));
             return;
         }
-        finish_as(End::complete);
-        if (!judge) return;
+        finish_as(!still.at_bound.empty() ? End::bounded : still.could_go_on ? End::cut : End::complete);
+        if (!judge || end_ != End::complete) return;
         const Machine::Completed completed(machine_);
         if (auto wrong = judge(graph_))
             failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
@@ -172,15 +163,7 @@ public:
         failures_.push_back(std::move(failure));
         finish_as(End::failed);
     }
-    int retry(int worker, const Rounds& rounds, std::source_location where) override {
-        if (const int since = waits_since(graph_, worker, rounds); since >= 0) return since;
-        if (rounds.made < options_.rounds) return go_on;
-        if (!others_can_act(machine_, graph_, worker))
-            machine_.fail(endless(machine_.program(), worker, options_.rounds, where));
-        finish_as(End::bounded);
-        return give_up;
-    }
-    void exceeded(std::source_location) override { finish_as(End::bounded); }
+    int retry(int worker, const Rounds& rounds) override { return waits_since(graph_, worker, rounds); }
 
 private:
     bool stopped(int worker) const {
