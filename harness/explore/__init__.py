@@ -18,10 +18,10 @@ from harness.explore.estimate import Size, estimate_size
 from harness.explore.exploration import EVERY, INTERNAL, Cost, Driver, Exploration, ExploreError, Model
 from harness.explore.interleaving import trace
 from harness.explore.minimal import simplest
-from harness.explore.parts import Kills, Piece, Seen, Task, kill_plans, walks
+from harness.explore.parts import Piece, Seen, Task, kill_plans, walks
 from harness.explore.progress import first_questions
 from harness.explore.sharing import Collected, collect
-from harness.explore.subject import subject_of, survivable
+from harness.explore.subject import Kills, subject_of, survivable
 from harness.explore.trace import lanes, worker_name
 from harness.program import Program
 from harness.verdict import Verdict, Witness
@@ -42,7 +42,7 @@ __all__ = [
 
 PROPERTY = "explored"
 ESTIMATE_S = 0.5, 2.0
-"""What the size of a program that was not exhausted may take to estimate: a tenth of what was explored, within these."""
+"""What the estimate of a size may take: a tenth of the exploration, within these bounds."""
 
 
 def explore(
@@ -135,7 +135,7 @@ def examine(
     with open_engine(engine, jobs, executor) as doing:
         seen = _explored(doing, task, executions, deadline, seed, crashes, kills)
     failure, cost = seen.failure, None
-    if failure is not None and minimise and failure.alone is None and failure.fault != INTERNAL:
+    if failure is not None and minimise and failure.fault != INTERNAL:
         found = simplest(task, failure)
         failure, cost = replace(failure, what=found.what, schedule=found.schedule, kills=found.kills), found.cost
     size = None

@@ -7,12 +7,12 @@ source by the path that it was compiled from; what is installed lies beside this
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePath
 
 from harness import _explorer
 from harness.explore.exploration import ExploreError, Model
-from harness.explore.subject import subject_of, survivable
+from harness.explore.subject import subject_among
 from harness.explore.trace import access
 from harness.program import Program
 from harness.record import Interleaving, Step
@@ -41,10 +41,11 @@ def trace(
     Raises:
         ExploreError: the schedule is malformed or belongs to another program.
     """
-    survivors = subject_of(survivable(program), mutant=mutant, every=every, kills=kills, reckoned=reckoned)
-    subject = subject_of(program, mutant=mutant, every=every, kills=kills, reckoned=reckoned)
+    among = partial(subject_among, program, mutant=mutant, every=every, kills=kills, reckoned=reckoned, alone=alone)
+    subject = among()
     # of the survivors' program too where nobody dies: what the driver 'crash' finds while everybody lives
-    if kills or alone is not None or _belongs(schedule, survivors):
+    survivors = among(survivors=True)
+    if _belongs(schedule, survivors):
         subject = survivors
     try:
         return _explorer.trace(subject, schedule, model=model, alone=_NOBODY if alone is None else alone)

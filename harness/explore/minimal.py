@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from harness import _explorer
 from harness.explore.exploration import Cost
-from harness.explore.parts import Kills, Seen, Task
-from harness.explore.subject import subject_of, survivable
+from harness.explore.parts import Seen, Task, told
+from harness.explore.subject import Kills, subject_among
 
 __all__ = ["Simplest", "simplest"]
 
@@ -34,22 +34,35 @@ class Simplest:
 
 def simplest(task: Task, seen: Seen) -> Simplest:
     """The simplest failure of the kind that a part of an exploration has seen."""
-    best = _minimise(task, _subject(task, seen.kills, seen.survivors), seen.kills, seen.schedule)
+    best = _minimise(task, seen, seen.kills, seen.schedule)
     for count in range(1, len(seen.kills)):
         for kills in itertools.combinations(seen.kills, count):
-            subject = _subject(task, kills, seen.survivors)
+            subject = _subject(task, seen, kills)
             failures = _explorer.explore(subject, model=task.model, executions=EXECUTIONS, seconds=SECONDS).failures
             if failures and failures[0].fault == seen.fault:
-                best = min(best, _minimise(task, subject, kills, failures[0].schedule), key=lambda found: found.cost)
+                best = min(best, _minimise(task, seen, kills, failures[0].schedule), key=lambda found: found.cost)
     return best
 
 
-def _subject(task: Task, kills: Kills, survivors: bool) -> _explorer.Subject:
-    program = survivable(task.program) if survivors else task.program
-    return subject_of(program, mutant=task.mutant, every=task.every, kills=kills)
+def _subject(task: Task, seen: Seen, kills: Kills) -> _explorer.Subject:
+    return subject_among(
+        task.program,
+        mutant=task.mutant,
+        every=task.every,
+        kills=kills,
+        alone=seen.alone,
+        survivors=seen.survivors or bool(seen.kills),
+    )
 
 
-def _minimise(task: Task, subject: _explorer.Subject, kills: Kills, schedule: str) -> Simplest:
-    minimal = _explorer.minimise(subject, schedule, model=task.model, executions=EXECUTIONS, seconds=SECONDS)
+def _minimise(task: Task, seen: Seen, kills: Kills, schedule: str) -> Simplest:
+    minimal = _explorer.minimise(
+        _subject(task, seen, kills),
+        schedule,
+        model=task.model,
+        alone=-1 if seen.alone is None else seen.alone,
+        executions=EXECUTIONS,
+        seconds=SECONDS,
+    )
     cost = Cost(minimal.stale, minimal.switches, len(kills), minimal.chosen, minimal.steps, minimal.exact)
-    return Simplest(minimal.failure.what, minimal.failure.schedule, kills, cost)
+    return Simplest(told(minimal.failure, seen.alone), minimal.failure.schedule, kills, cost)

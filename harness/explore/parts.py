@@ -18,12 +18,23 @@ from uuid import uuid4
 
 from harness import _explorer
 from harness.explore.exploration import Driver, ExploreError, Model
-from harness.explore.subject import subject_of, survivable
+from harness.explore.subject import Kills, subject_among
 from harness.program import Program
 
-__all__ = ["HINDERED", "Kills", "Part", "Piece", "Seen", "Task", "build", "explore_part", "kill_plans", "walks"]
-
-Kills = tuple[tuple[int, int], ...]
+__all__ = [
+    "HINDERED",
+    "Kills",
+    "Part",
+    "Piece",
+    "Seen",
+    "Task",
+    "build",
+    "explore_part",
+    "kill_plans",
+    "rule_of",
+    "told",
+    "walks",
+]
 
 HINDERED = "hindered"
 """The rule that is broken by waiting for a worker that has stopped for ever."""
@@ -59,7 +70,7 @@ class Piece:
     Attributes:
         kills: (worker, step) of those who die. below: the alternative whose executions are meant; empty: all.
         alone: the worker that goes on when all others stop for ever, of the progress driver.
-        survivors: of the survivors' program (`survivable`), as all with somebody who dies or stops.
+        survivors: of the survivors' program (`beside_dead`), as all with somebody who dies.
         seed, walks: of a random driver.
     """
 
@@ -120,17 +131,23 @@ class Seen:
 _kept = threading.local()  # a program is explored by one thread at a time
 
 
-def _subject(task: Task, kills: Kills, survivors: bool) -> _explorer.Subject:
+def _subject(task: Task, piece: Piece) -> _explorer.Subject:
     """The task's program, kept between parts: what it has judged is not judged again."""
     if getattr(_kept, "identity", "") != task.identity:
         _kept.identity, _kept.subjects = task.identity, {}
-    subjects: dict[tuple[Kills, bool], _explorer.Subject] = _kept.subjects
-    key = kills, survivors
+    subjects: dict[tuple[Kills, bool, int | None], _explorer.Subject] = _kept.subjects
+    key = piece.kills, piece.survivors, piece.alone
     if key not in subjects:
         while len(subjects) >= SUBJECTS:
             del subjects[next(iter(subjects))]
-        program = survivable(task.program) if survivors else task.program
-        subjects[key] = subject_of(program, mutant=task.mutant, every=task.every, kills=kills)
+        subjects[key] = subject_among(
+            task.program,
+            mutant=task.mutant,
+            every=task.every,
+            kills=piece.kills,
+            alone=piece.alone,
+            survivors=piece.survivors,
+        )
     return subjects[key]
 
 
@@ -168,9 +185,8 @@ def explore_part(task: Task, part: Part) -> list[Seen]:
 
 
 def _explore_below(task: Task, part: Part) -> Seen:
-    kills = part.pieces[0].kills
-    survivors = part.pieces[0].survivors or bool(kills)
-    subject = _subject(task, kills, survivors)
+    piece = part.pieces[0]
+    subject = _subject(task, piece)
     result = _explorer.explore(
         subject,
         model=task.model,
@@ -178,13 +194,13 @@ def _explore_below(task: Task, part: Part) -> Seen:
         seconds=part.seconds,
         parts=[piece.below for piece in part.pieces if piece.below],
     )
-    left = tuple(replace(part.pieces[0], below=below) for below in result.left)
-    return _seen(task, subject, result, Seen(kills=kills, left=left, survivors=survivors))
+    left = tuple(replace(piece, below=below) for below in result.left)
+    return _seen(task, subject, result, Seen(kills=piece.kills, left=left, survivors=piece.survivors))
 
 
 def _walk(task: Task, part: Part) -> Seen:
     piece = part.pieces[0]
-    subject = _subject(task, (), survivors=False)
+    subject = _subject(task, piece)
     result = _explorer.sample(subject, task.driver, piece.seed, piece.walks, model=task.model, seconds=part.deadline)
     return _seen(task, subject, result, Seen(partial=True))
 
@@ -192,7 +208,7 @@ def _walk(task: Task, part: Part) -> Seen:
 def _seen(task: Task, subject: _explorer.Subject, result: _explorer.Result, seen: Seen) -> Seen:
     seen = replace(
         seen,
-        executions=result.complete,
+        executions=result.complete + result.excused,
         cut=result.cut,
         histories=subject.take_histories(),
         longest=tuple(result.longest[: len(task.program.workers)]),
@@ -202,16 +218,14 @@ def _seen(task: Task, subject: _explorer.Subject, result: _explorer.Result, seen
     if not result.failures:
         return seen
     failure = result.failures[0]
-    # the progress driver's rules name how a worker is stuck, if it is
-    fault = failure.blocked if task.driver == "progress" and failure.blocked else failure.fault
-    return replace(seen, fault=fault, what=failure.what, schedule=failure.schedule)
+    return replace(seen, fault=rule_of(failure, task.driver, None), what=failure.what, schedule=failure.schedule)
 
 
 def _explore_alone(task: Task, part: Part) -> Seen:
     """One worker, while all the others stop for ever at every vector of stop points."""
     worker = part.pieces[0].alone
     assert worker is not None
-    subject = _subject(task, (), survivors=True)
+    subject = _subject(task, part.pieces[0])
     progress, failures = _explorer.alone(
         subject, worker, model=task.model, executions=part.executions, seconds=part.deadline
     )
@@ -226,10 +240,22 @@ def _explore_alone(task: Task, part: Part) -> Seen:
     )
     if not failures:
         return seen
-    fault, what = failures[0].fault, failures[0].what
-    if fault in ("stuck", "unbounded"):
-        fault, what = HINDERED, f"while all others have stopped for ever, {what}"
-    return replace(seen, fault=fault, what=what, schedule=failures[0].schedule)
+    failure = failures[0]
+    return replace(
+        seen, fault=rule_of(failure, task.driver, worker), what=told(failure, worker), schedule=failure.schedule
+    )
+
+
+def rule_of(failure: _explorer.Failure, driver: Driver, alone: int | None) -> str:
+    """The rule that a failure breaks; those of the progress driver say how a worker is stuck, if it is."""
+    if alone is not None and failure.fault in ("stuck", "unbounded"):
+        return HINDERED
+    return failure.blocked if driver == "progress" and failure.blocked else failure.fault
+
+
+def told(failure: _explorer.Failure, alone: int | None) -> str:
+    """What went wrong, and among whom."""
+    return failure.what if alone is None else f"while all others have stopped for ever, {failure.what}"
 
 
 def walks(seed: int, executions: int | None) -> Iterator[Piece]:

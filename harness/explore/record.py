@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from harness.environment import environment
 from harness.explore import EVERY, Exploration, examine
 from harness.explore.interleaving import interleaving, trace
+from harness.explore.parts import rule_of
 from harness.explore.programs import CONVICTING
 from harness.explore.trace import lanes, worker_name
 from harness.program import Program
@@ -55,7 +56,7 @@ def explored_record(
             for _ in range(REPRODUCTIONS)
         ]
         steps, failure = replays[0]
-        failed = sum(found is not None and found.fault == seen.verdict.rule for _, found in replays)
+        rules = [None if found is None else rule_of(found, seen.driver, seen.alone) for _, found in replays]
         again = ["channel-harness", "replay", *target, seen.schedule, "--model", seen.model]
         again += [f"--kill={worker_name(worker)}@{step}" for worker, step in seen.kills]
         if seen.alone is not None:
@@ -70,7 +71,7 @@ def explored_record(
                 verdict.reason,
                 tuple(lanes(steps, failure).splitlines()),
                 shlex.join(again),
-                f"{failed}/{REPRODUCTIONS}",
+                f"{rules.count(seen.verdict.rule)}/{REPRODUCTIONS}",
                 interleaving=interleaving(len(program.workers), steps, failure),
             ),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from harness import _explorer
@@ -9,8 +11,11 @@ from harness.explore.exploration import EVERY, ExploreError
 from harness.operation import NO_TIMEOUT, Kind
 from harness.program import Program
 
-__all__ = ["MOST_WORKERS", "subject_of", "survivable"]
+__all__ = ["MOST_WORKERS", "Kills", "beside_dead", "subject_among", "subject_of", "survivable"]
 
+
+Kills = tuple[tuple[int, int], ...]
+"""(worker, access): who is killed, and before which of its accesses."""
 
 MOST_WORKERS = 8
 """A to H in schedules."""
@@ -21,14 +26,17 @@ def subject_of(
     *,
     mutant: str = "",
     every: int = EVERY,
-    kills: tuple[tuple[int, int], ...] = (),
+    kills: Kills = (),
     reckoned: int = 0,
+    survivors: bool = False,
 ) -> _explorer.Subject:
     """The program as the native explorer takes it.
 
     Args:
         program: what the workers call. mutant, every: planted bug, and its period.
-        kills: (worker, access) before which a worker is killed. reckoned: kills that the workers reckon with, if more.
+        kills: who is killed. reckoned: kills that the workers reckon with, if more.
+        survivors: of somebody who may be dead: a read may wait for ever where there is nothing to read, and where a
+            wake-up died with its writer.
 
     Raises:
         ExploreError: an operation or a size that the explorer does not take, or no such mutant.
@@ -44,7 +52,7 @@ def subject_of(
     ]
     limit = program.config.get("max_round_trips") or 0
     try:
-        subject = _explorer.channel(program.capacity, scripts, mutant, every, list(kills), limit)
+        subject = _explorer.channel(program.capacity, scripts, mutant, every, list(kills), limit, survivors)
     except ValueError as error:
         raise ExploreError(str(error)) from error
     if reckoned > len(kills):
@@ -52,8 +60,47 @@ def subject_of(
     return subject
 
 
+def subject_among(
+    program: Program,
+    *,
+    mutant: str,
+    every: int,
+    kills: Kills = (),
+    reckoned: int = 0,
+    alone: int | None = None,
+    survivors: bool = False,
+) -> _explorer.Subject:
+    """The program among workers who die (`kills`; with `survivors` also nobody), or of whom all but `alone` stop."""
+    survivors = alone is None and (survivors or bool(kills))
+    if alone is not None:
+        program = survivable(program)
+    elif survivors:
+        program = beside_dead(program)
+    return subject_of(program, mutant=mutant, every=every, kills=kills, reckoned=reckoned, survivors=survivors)
+
+
+def beside_dead(program: Program) -> Program:
+    """The program as survivors of a dead worker run it: as `survivable`, but they sleep for messages.
+
+    A read with a time-out is left as it is, since it ends by it, and so is the last read without one: whether it waits
+    rightly shows in the channel (`subject_of`). Others would only multiply the executions: a wake-up is for all.
+    """
+    scripts = list(survivable(program).workers)
+    left = 1
+    for worker in reversed(range(len(scripts))):
+        given = program.workers[worker]
+        for at in reversed(range(len(given))):
+            if given["kind"][at] not in (Kind.READ, Kind.READ_MANY):
+                continue
+            endless = given["timeout"][at] == NO_TIMEOUT
+            if left or not endless:
+                scripts[worker][at] = given[at]
+                left -= endless
+    return replace(program, workers=tuple(scripts))
+
+
 def survivable(program: Program) -> Program:
-    """The program with nobody waiting for ever for what a dead worker would have done.
+    """The program with nobody waiting for what another worker would do.
 
     A write that waits for room, or a read that waits for a message, tries once instead; a batch gets a time-out of 0.
     Retries of conflicts stay as they are: a dead owner must not hold anybody up. Nothing that tries has a time-out.
@@ -66,4 +113,4 @@ def survivable(program: Program) -> Program:
         changed["timeout"][np.isin(changed["kind"], [Kind.TRY_WRITE.value, Kind.TRY_READ.value])] = NO_TIMEOUT
         changed["timeout"][np.isin(changed["kind"], [Kind.WRITE_MANY.value, Kind.READ_MANY.value])] = 0
         scripts.append(changed)
-    return Program(program.name, tuple(scripts), program.capacity, program.config, program.seed, program.parameters)
+    return replace(program, workers=tuple(scripts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from harness import _explorer
+from harness.explore.litmus import Instruction, LitmusProgram
 from harness.operation import NO_TIMEOUT, Kind
 
 Call = tuple[int, int, int, int, int]
@@ -51,11 +53,22 @@ def test_a_call_that_tries_once_takes_no_heed_of_its_timeout(model: str) -> None
     assert seen.exhausted
 
 
+def _many() -> _explorer.Subject:
+    """Adders, of whom one expects to be the first: more orders than there is time for."""
+    add = Instruction("add", 0, 1)
+    return LitmusProgram(1, [[add, Instruction("check", 0, 0)], *[[add, add, add]] * 5]).subject()
+
+
+def _first_failure(subject: _explorer.Subject) -> str:
+    return _explorer.explore(subject).failures[0].schedule
+
+
 @pytest.mark.parametrize(
     "run",
     [
         lambda: _explorer.explore(_explorer.vyukov_queue(4, 4), seconds=60.0),
         lambda: _explorer.sample(_explorer.vyukov_queue(4, 4), "pos", seed=1, executions=2**62, seconds=60.0),
+        lambda: _explorer.minimise(_many(), _first_failure(_many()), executions=2**62, seconds=60.0),
     ],
 )
 def test_an_interrupt_ends_an_exploration(run: Callable[[], object]) -> None:
@@ -73,13 +86,31 @@ def test_time_is_looked_at_by_accesses_and_not_by_executions() -> None:
     assert seen.runs < 1_024 or time.monotonic() - begun < 30
 
 
-def test_too_many_accesses_in_a_loop_that_pauses_are_no_failure() -> None:
+@pytest.mark.parametrize("model", ["rc11", "sc"])
+def test_at_a_limit_beyond_the_bound_only_the_worker_who_meets_it_stays(model: str) -> None:
+    """The writer goes round a full ring: each number of rounds after which there is room is another execution."""
     subject = _explorer.channel(32, [[write(1), write(2)], [READ]], max_round_trips=1_000)
-    seen = _explorer.explore(subject, executions=20)
+    seen = _explorer.explore(subject, model, executions=2_000)
     assert seen.failures == []
+    assert seen.complete > 64
     assert seen.bounded > 0
-    assert seen.bounds
+    assert all(re.fullmatch(r"64 rounds of the loop at channel\.hpp:\d+", bound) for bound in seen.bounds)
     assert not seen.exhausted
+
+
+def test_too_many_accesses_in_a_loop_that_pauses_are_no_failure() -> None:
+    long = _explorer.explore(_explorer.planted("pauses much"))
+    assert (long.failures, long.complete, long.bounded) == ([], 0, 1)
+    (bound,) = long.bounds
+    assert re.fullmatch(r"4000 accesses, the last in the loop at planted\.hpp:\d+", bound)
+
+
+@pytest.mark.parametrize("model", ["rc11", "sc"])
+def test_without_the_reduction_a_sleeper_whose_deadline_does_not_fire_is_not_stuck(model: str) -> None:
+    seen = _explorer.explore(_explorer.channel(32, [[READ_BRIEFLY]]), model, waiting=False)
+    assert (seen.failures, seen.complete, seen.bounded) == ([], 1, 1)
+    endless = _explorer.explore(_explorer.channel(32, [[READ]]), model, waiting=False)
+    assert [failure.blocked for failure in endless.failures] == ["deadlock"]
 
 
 def test_a_loop_that_never_pauses_still_fails() -> None:

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from harness import _explorer
 from harness.engine import open_engine
 from harness.explore import EVERY, ExploreError, examine, explore, replay, sharing
 from harness.explore.parts import Part, Seen, Task, explore_part, kill_plans
 from harness.explore.programs import CONVICTING, SMALL, WITH_DEAD, small_scenario
 from harness.explore.sharing import collect
-from harness.operation import Kind, message_value
+from harness.explore.subject import beside_dead
+from harness.operation import NO_TIMEOUT, Kind, message_value
 from harness.program import Program, ProgramError, operations
 from harness.verdict import Outcome
 
@@ -114,16 +116,17 @@ def test_what_cannot_be_explored_is_refused_with_a_reason() -> None:
 def test_an_execution_that_ended_at_a_bound_leaves_the_exploration_unfinished(
     bounded: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    bound = "64 rounds of the loop at channel.hpp:559"
+
     def explored(task: Task, part: Part) -> list[Seen]:
-        return [
-            replace(seen, bounded=bounded, loops=("channel.hpp:559",) * bounded) for seen in explore_part(task, part)
-        ]
+        return [replace(seen, bounded=bounded, loops=(bound,) * bounded) for seen in explore_part(task, part)]
 
     monkeypatch.setattr(sharing, "explore_part", explored)
     seen = examine(SMALL["swsr"])
     assert seen.exhausted == (bounded == 0)
     assert seen.verdict.outcome is (Outcome.INCONCLUSIVE if bounded else Outcome.PASS)
-    assert ("after 64 rounds of the retry loop at channel.hpp:559" in seen.verdict.reason) == (bounded == 1)
+    told = f"in 1 more a worker met a bound ({bound}), and how it goes on is not explored"
+    assert (told in seen.verdict.reason) == (bounded == 1)
 
 
 @pytest.mark.parametrize(
@@ -185,3 +188,34 @@ def test_a_schedule_is_of_one_memory_model() -> None:
     schedule = examine(CONVICTING["alone 32"], mutant="early-publish").schedule
     with pytest.raises(ExploreError, match="found under the memory model rc11"):
         replay(CONVICTING["alone 32"], schedule, mutant="early-publish", model="sc")
+
+
+def test_beside_the_dead_a_read_sleeps_rightly_where_there_is_nothing_to_read_and_is_judged_where_there_is() -> None:
+    """The writer dies before its first access; the survivor sleeps for ever, and that is as good as an end."""
+    write, read = (Kind.TRY_WRITE.value, message_value(0, 1), 8, NO_TIMEOUT, 1), (Kind.READ.value, 0, 0, NO_TIMEOUT, 1)
+    early = _explorer.explore(_explorer.channel(32, [[write], [read]], kills=[(0, 0)], survivors=True))
+    assert (early.failures, early.exhausted) == ([], True)
+    assert early.excused > 0
+    alive = _explorer.explore(_explorer.channel(32, [[write], [read]], kills=[(0, 0)]))
+    assert [failure.blocked for failure in alive.failures] == ["deadlock"]
+    # with a message in the channel, published by one who lives, nobody may sleep
+    silent = _explorer.explore(_explorer.channel(32, [[write], [read]], "silent-writer", 0, survivors=True))
+    assert [failure.blocked for failure in silent.failures] == ["lost wake-up"]
+    whole = _explorer.explore(_explorer.channel(32, [[write], [read]], survivors=True))
+    assert (whole.failures, whole.excused, whole.exhausted) == ([], 0, True)
+
+
+def test_beside_the_dead_one_read_and_those_with_a_time_out_sleep() -> None:
+    rows: list[dict[str, int]] = [
+        {"kind": Kind.READ},
+        {"kind": Kind.READ, "timeout": 5},
+        {"kind": Kind.READ_MANY, "count": 2},
+    ]
+    writes = [{"kind": Kind.WRITE, "value": message_value(1, 1), "size": 8}]
+    looks: list[dict[str, int]] = [{"kind": Kind.READ}, {"kind": Kind.PEEK}]
+    given = Program("given", (operations(rows), operations([*writes, *looks])), 64)
+    first, second = beside_dead(given).workers
+    assert list(first["kind"]) == [Kind.TRY_READ, Kind.READ, Kind.READ_MANY]
+    assert list(first["timeout"]) == [NO_TIMEOUT, 5, 0]
+    assert list(second["kind"]) == [Kind.TRY_WRITE, Kind.READ, Kind.PEEK]
+    assert beside_dead(beside_dead(given)).workers[0].tobytes() == first.tobytes()

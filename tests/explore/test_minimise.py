@@ -11,8 +11,10 @@ import pytest
 
 from harness import _explorer
 from harness.explore import Cost, examine, replay, subject_of
+from harness.explore import subject as subject_module
 from harness.explore.litmus import Instruction, LitmusProgram
 from harness.explore.programs import CONVICTING, WITH_DEAD, program
+from harness.explore.record import explored_record, self_test
 
 # mutant: program, fewest stale accesses, context switches, other choices, and steps
 MINIMA = {
@@ -243,3 +245,43 @@ def test_no_schedule_of_a_channel_program_is_cheaper(mutant: str, calls: list[st
     minimal = _explorer.minimise(make(), found.schedule)
     assert minimal.exact
     assert counted(minimal) == brute_minimum(make, found)
+
+
+@pytest.mark.parametrize(
+    ("name", "worker", "switches", "steps"),
+    [
+        # the other holds the lock; has stored one of two versions; has done nothing
+        ("reader locks", 1, 1, 2),
+        ("sequence lock", 1, 1, 4),
+        ("awaited", 1, 0, 1),
+        ("ordered locks", 0, 1, 2),
+    ],
+)
+@pytest.mark.parametrize("model", ["rc11", "sc"])
+def test_the_schedule_of_a_worker_that_goes_on_alone_is_the_simplest(
+    name: str, worker: int, switches: int, steps: int, model: str
+) -> None:
+    subject = _explorer.planted(name)
+    _, failures = _explorer.alone(subject, worker, model=model)
+    minimal = _explorer.minimise(subject, failures[0].schedule, model=model, alone=worker)
+    assert (minimal.exact, minimal.stale, minimal.switches, minimal.steps) == (True, 0, switches, steps)
+    assert (minimal.failure.fault, minimal.failure.blocked) == (failures[0].fault, failures[0].blocked)
+    _, again = _explorer.replay(subject, minimal.failure.schedule, model=model, alone=worker)
+    assert again is not None
+    assert again.what == minimal.failure.what
+    with pytest.raises(ValueError, match="belongs to program"):
+        _explorer.minimise(subject, failures[0].schedule, model=model)
+
+
+def test_the_progress_driver_tells_the_simplest_schedule_of_who_is_hindered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject_module, "survivable", lambda program: program)  # so that a reader waits for a writer
+    meeting = program("meeting", 48, ["w", "r"])
+    hindered = examine(meeting, driver="progress")
+    assert (hindered.verdict.rule, hindered.alone) == ("hindered", 1)
+    assert hindered.cost is not None
+    assert (hindered.cost.exact, hindered.cost.stale, hindered.cost.switches) == (True, 0, 0)
+    assert "while all others have stopped for ever, deadlock: worker B in its call 1, read" in hindered.verdict.reason
+    lanes = replay(meeting, hindered.schedule, alone=hindered.alone)
+    assert lanes.splitlines()[-1].startswith("stuck (worker B): deadlock")
+    record = explored_record(meeting, hindered, self_test(), target=["meeting"])
+    assert record.failures[0].reproduced == "5/5"

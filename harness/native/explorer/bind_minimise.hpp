@@ -16,19 +16,28 @@ struct MinimalSchedule {
     std::uint64_t executions;
 };
 
-inline MinimalSchedule minimise(Subject& subject, const std::string& schedule, const std::string& model,
+inline MinimalSchedule minimise(Subject& subject, const std::string& schedule, const std::string& model, int alone,
                                 std::uint64_t executions, double seconds) {
-    const nanobind::gil_scoped_release release;
-    const std::lock_guard lock(exploring);
-    const std::string program = fingerprint(subject.identity);
-    MinimiseOptions options;
-    options.model = model_of(model);
-    options.executions = executions;
-    options.seconds = seconds;
-    Minimiser minimiser(*subject.program, subject.judge_of_graphs(options.model), subject.judge_of_walks(options.model),
-                        options);
-    const Minimal minimal = minimiser.minimise(decode(schedule, program, options.model));
-    return {found(minimal.failure, encode(minimal.steps, program, options.model)), minimal.cost, minimal.exact, minimal.executions};
+    Signals signals;
+    std::optional<MinimalSchedule> result;
+    {
+        const nanobind::gil_scoped_release release;
+        const std::lock_guard lock(exploring);
+        const std::string program = subject.fingerprint(alone);
+        MinimiseOptions options;
+        options.model = model_of(model);
+        options.alone = alone;
+        options.executions = executions;
+        options.seconds = seconds;
+        options.interrupted = [&signals] { return signals.arrived(); };
+        Minimiser minimiser(*subject.program, subject.judge_of_graphs(options.model),
+                            subject.judge_of_walks(options.model), subject.may_wait(alone), options);
+        const Minimal minimal = minimiser.minimise(decode(schedule, program, options.model));
+        result = {found(minimal.failure, encode(minimal.steps, program, options.model)), minimal.cost, minimal.exact,
+                  minimal.executions};
+    }
+    signals.rethrow();
+    return *result;
 }
 
 inline void bind_minimise(nanobind::module_& module) {
@@ -47,8 +56,8 @@ inline void bind_minimise(nanobind::module_& module) {
         .def_prop_ro("steps", [](const MinimalSchedule& self) { return self.cost.steps; })
         .def_ro("exact", &MinimalSchedule::exact, "Every execution was seen: no schedule is cheaper.")
         .def_ro("executions", &MinimalSchedule::executions, "Seen on the way.");
-    module.def("minimise", &minimise, "subject"_a, "schedule"_a, "model"_a = "rc11", "executions"_a = 200'000,
-               "seconds"_a = 5.0,
+    module.def("minimise", &minimise, "subject"_a, "schedule"_a, "model"_a = "rc11", "alone"_a = -1,
+               "executions"_a = 200'000, "seconds"_a = 5.0,
                "The schedule that fails in the same way with the fewest stale accesses, then context switches, then other "
                "choices, then steps; exact if there are no more executions than allowed.");
 }

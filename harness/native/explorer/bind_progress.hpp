@@ -18,19 +18,6 @@
 
 namespace explorer {
 
-// Schedules after which only one worker goes on are those of another program than schedules of all workers.
-inline std::string program_of(const Subject& subject, int alone) {
-    return fingerprint(alone < 0 ? subject.identity : subject.identity + " alone " + std::to_string(alone));
-}
-
-// Only of a worker that goes on alone is it asked what it may wait for.
-inline std::function<bool(Machine&, const Graph&, int)> may_wait_of(const Subject& subject, int alone) {
-    if (!subject.channel || alone < 0) return {};
-    return [channel = subject.channel](Machine& machine, const Graph& graph, int worker) {
-        return channel->may_wait(machine, graph, worker);
-    };
-}
-
 inline void bind_progress(nanobind::module_& module) {
     using namespace nanobind::literals;
 
@@ -59,14 +46,14 @@ inline void bind_progress(nanobind::module_& module) {
             Alone alone(*subject.program, options, worker);
             std::vector<Found> failures;
             const int workers = static_cast<int>(subject.program->workers.size());
-            alone.prepare = [&](Exhaustive& driver) { driver.may_wait = may_wait_of(subject, worker); };
+            alone.prepare = [&](Exhaustive& driver) { driver.may_wait = subject.may_wait(worker); };
             alone.is_judged = [&](int of) { return !subject.channel || subject.channel->is_reading(of); };
             alone.longest = [&](const Graph& graph) {
                 return subject.channel ? subject.channel->longest_reading(worker) : graph.size(worker);
             };
             alone.on_failure = [&](const Graph& graph, const Failure& failure) {
                 failures.push_back(
-                    found(failure, encode(steps_to(graph, workers, failure, options.model), program_of(subject, worker),
+                    found(failure, encode(steps_to(graph, workers, failure, options.model), subject.fingerprint(worker),
                                           options.model)));
             };
             const Progress progress = alone.prove();

@@ -52,7 +52,7 @@ Result explore(Subject& subject, ExhaustiveOptions options, bool graphs, const s
     Result result;
     Exhaustive driver(*subject.program, options);
     const int workers = static_cast<int>(subject.program->workers.size());
-    const std::string program = fingerprint(subject.identity);
+    const std::string program = subject.fingerprint();
     driver.on_complete = [&](const Graph& graph) {
         for (int worker = 0; worker < workers; ++worker) {
             int& longest = result.longest[static_cast<unsigned>(worker)];
@@ -61,6 +61,7 @@ Result explore(Subject& subject, ExhaustiveOptions options, bool graphs, const s
         if (graphs && !result.graphs.insert(describe(graph, workers)).second) ++result.repeated;
     };
     driver.judge = subject.judge_of_graphs(options.model);
+    driver.may_wait = subject.may_wait(-1);
     std::vector<Step> first;
     driver.on_failure = [&](const Graph& graph) {
         const Failure& failure = driver.failures().back();
@@ -79,6 +80,7 @@ Result explore(Subject& subject, ExhaustiveOptions options, bool graphs, const s
     if (again) {
         Walk walk(*subject.program, {.model = options.model, .spurious_failures = options.spurious_failures});
         walk.judge = subject.judge_of_walks(options.model);
+        walk.may_wait = subject.may_wait(-1);
         if (fails_otherwise(walk, first, result.failures.front().fault)) {
             result.failures.front().what = std::string(nondeterminism) + "; it was: " + result.failures.front().what;
             result.failures.front().fault = Fault::internal;
@@ -100,8 +102,9 @@ Result sample(Subject& subject, WalkOptions options, const std::string& strategy
     Result result;
     Walk walk(*subject.program, options);
     const int workers = static_cast<int>(subject.program->workers.size());
-    const std::string program = fingerprint(subject.identity);
+    const std::string program = subject.fingerprint();
     walk.judge = subject.judge_of_walks(options.model);
+    walk.may_wait = subject.may_wait(-1);
     const auto strategy = make_strategy(strategy_name, seed, workers);
     const auto start = std::chrono::steady_clock::now();
     std::function<std::uint64_t()> answers;
@@ -264,12 +267,15 @@ Traced traced(const Graph& graph, const Program& program, EventId id, const Oper
 using RawCall = std::tuple<std::uint8_t, ipc::u64, std::uint32_t, ipc::Nanoseconds, std::uint32_t>;
 
 Subject channel(ipc::u64 capacity, const std::vector<std::vector<RawCall>>& scripts, const std::string& mutant,
-                std::uint32_t every, const std::vector<std::pair<int, int>>& kills, std::uint32_t max_round_trips) {
+                std::uint32_t every, const std::vector<std::pair<int, int>>& kills, std::uint32_t max_round_trips,
+                bool survivors) {
     ChannelPlan plan;
     plan.capacity = capacity;
     plan.max_round_trips = max_round_trips;
+    plan.survivors = survivors;
     std::ostringstream identity;
     identity << "channel " << capacity << ' ' << max_round_trips << ' ' << mutant << ' ' << every;
+    if (survivors) identity << " survivors";
     if (!mutant.empty()) {
         const auto design = harness::planted(mutant, every);
         if (!design) throw std::invalid_argument("unknown mutant '" + mutant + "'; harness.mutants lists them");
@@ -326,7 +332,7 @@ NB_MODULE(_explorer, module) {
             "orders", [](const Subject& subject) { return subject.channel ? subject.channel->history().orders() : 0; },
             "Real-time orders judged so far, of all graphs together (model sc).")
         .def_prop_ro(
-            "fingerprint", [](const Subject& subject) { return fingerprint(subject.identity); },
+            "fingerprint", [](const Subject& subject) { return subject.fingerprint(); },
             "As schedules carry it.");
 
     nb::class_<Found>(module, "Failure", "An execution that is no good.")
@@ -361,6 +367,9 @@ NB_MODULE(_explorer, module) {
             "complete", [](const Result& result) { return result.counts.complete; },
             "Executions in which every worker finished.")
         .def_prop_ro(
+            "excused", [](const Result& result) { return result.counts.excused; },
+            "Executions in which a worker waits for ever, as it may.")
+        .def_prop_ro(
             "cut", [](const Result& result) { return result.counts.cut; },
             "Executions in which a worker waits for what it could have read.")
         .def_prop_ro(
@@ -390,8 +399,9 @@ NB_MODULE(_explorer, module) {
     module.def("vyukov_queue", &vyukov_queue, "workers"_a, "operations"_a, "weakened"_a = "",
                "The queue of examples/vyukov_queue.hpp with capacity 2: even workers push, odd ones pop.");
     module.def("channel", &channel, "capacity"_a, "scripts"_a, "mutant"_a = "", "every"_a = 0,
-               "kills"_a = std::vector<std::pair<int, int>>{}, "max_round_trips"_a = 0,
-               "Workers that run scripts of (kind, value, size, timeout, count) on one channel; kills are (worker, step).");
+               "kills"_a = std::vector<std::pair<int, int>>{}, "max_round_trips"_a = 0, "survivors"_a = false,
+               "Workers that run scripts of (kind, value, size, timeout, count) on one channel; kills are (worker, step). "
+               "Survivors may wait for ever for a message that the dead would have written.");
     module.def(
         "explore",
         [](Subject& subject, const std::string& model, bool waiting, int spurious_failures, std::uint64_t executions,
@@ -439,11 +449,11 @@ NB_MODULE(_explorer, module) {
         "trace",
         [](Subject& subject, const std::string& schedule, const std::string& model, int alone) {
             const std::lock_guard lock(exploring);
-            std::vector<Step> script = decode(schedule, program_of(subject, alone), model_of(model));
-            const WalkOptions options{.model = model_of(model), .alone = alone, .together = script.size()};
+            std::vector<Step> script = decode(schedule, subject.fingerprint(alone), model_of(model));
+            const WalkOptions options{.model = model_of(model), .alone = alone};
             Scripted strategy(std::move(script));
             Walk walk(*subject.program, options);
-            walk.may_wait = may_wait_of(subject, alone);
+            walk.may_wait = subject.may_wait(alone);
             std::vector<Traced> steps;
             walk.on_event = [&](EventId id, const Operation& operation) {
                 steps.push_back(traced(walk.graph(), *subject.program, id, operation));
@@ -460,11 +470,11 @@ NB_MODULE(_explorer, module) {
         [](Subject& subject, const std::string& schedule, const std::string& model, int alone) {
             const std::lock_guard lock(exploring);
             const int workers = static_cast<int>(subject.program->workers.size());
-            std::vector<Step> script = decode(schedule, program_of(subject, alone), model_of(model));
-            const WalkOptions options{.model = model_of(model), .alone = alone, .together = script.size()};
+            std::vector<Step> script = decode(schedule, subject.fingerprint(alone), model_of(model));
+            const WalkOptions options{.model = model_of(model), .alone = alone};
             Scripted strategy(std::move(script));
             Walk walk(*subject.program, options);
-            walk.may_wait = may_wait_of(subject, alone);
+            walk.may_wait = subject.may_wait(alone);
             walk.judge = subject.judge_of_walks(options.model);
             const End end = walk.run(strategy);
             std::optional<Found> failure;

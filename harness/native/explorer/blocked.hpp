@@ -9,6 +9,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -83,6 +84,32 @@ inline Failure blocked(Machine& machine, const Graph& graph, std::span<const int
                 names_of(machine.program(), graph, read_since(graph, worker, machine.waits_since(worker)));
     }
     return {Fault::stuck, blocked_name(kind) + (":" + text), machine.waiting_at(worst), worst, kind};
+}
+
+// A worker has gone round a retry loop as often as it may: have others kept it there who go round themselves, each
+// because of the other, and does nobody else have anything to do? Then they may do so for ever.
+inline std::optional<Failure> kept_going_round(Machine& machine, const Graph& graph, int worker, const Rounds& rounds) {
+    if (!repeats_values(graph, worker, rounds)) return std::nullopt;
+    unsigned mates = 0;
+    for (int index = rounds.previous; index < rounds.end; ++index) {
+        const Event& event = event_at(graph, worker, index);
+        if (event.is_read() && !event.source.is_initial() && event.source.worker != worker) mates |= 1U << event.source.worker;
+    }
+    std::string names;
+    for (int other = 0; other < machine.workers(); ++other) {
+        const State state = machine.state(other);
+        if (other == worker || state == State::finished) continue;
+        if (state == State::waiting && !could_go_on(machine, graph, other)) continue;
+        const bool goes_round = (mates >> other & 1) != 0 && machine.rounds(other) >= 2;
+        if (!goes_round || (state != State::suspended && state != State::bounded)) return std::nullopt;
+        names += (names.empty() ? "" : " and ") + machine.program().describe_worker(other);
+    }
+    if (names.empty() || !knows_newest(graph, worker, rounds.begin, mates)) return std::nullopt;
+    return Failure{Fault::stuck,
+                   std::string(blocked_name(Blocked::livelock)) + ": " + machine.program().describe_worker(worker) +
+                       " went round at " + place_of(machine.waiting_at(worker)) + " " + std::to_string(rounds.made) +
+                       " times, each as the one before, since " + names + " went round, too; nobody else can act",
+                   machine.waiting_at(worker), worker, Blocked::livelock};
 }
 
 // How an execution stands in which nobody goes on and somebody has not finished.

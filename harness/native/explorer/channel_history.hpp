@@ -98,7 +98,7 @@ public:
     std::optional<std::string> judge(const Graph& graph, const std::vector<Log>& logs, const SimBlock& block,
                                      const Program& program, Precedence precedence) {
         steps_.clear();
-        collect(graph, logs);
+        collect(graph, logs, block);
         drain(graph, block, program);
         std::string answers(reinterpret_cast<const char*>(calls_.data()), calls_.size() * sizeof(Call));
         answers_ = known_.try_emplace(std::move(answers), static_cast<std::uint32_t>(known_.size())).first;
@@ -124,13 +124,31 @@ public:
         return std::nullopt;
     }
 
+    // Is there nothing in the channel, to somebody who comes after everybody?
+    bool is_empty(const Graph& graph, const SimBlock& block, const Program& program) const {
+        const std::atomic<ipc::u64> nobody{0};
+        ipc::Channel<FinalMemory> channel(FinalMemory(block, program, graph), block.geometry(), once(), &nobody);
+        std::array<std::byte, largest_payload> buffer{};
+        OneMessage sink{buffer.data()};
+        ipc::DirectHook hook;
+        ipc::Effort effort;
+        ipc::Position id = 0;
+        return channel.peek(sink, id, effort, hook) == ipc::Status::empty;
+    }
+
     // After a history that was wrong in a real-time order: the interleaving in which it is wrong.
     const std::vector<EventId>& steps() const { return steps_; }
 
 private:
     // --- the calls ---------------------------------------------------------------------------------------------------
 
-    void collect(const Graph& graph, const std::vector<Log>& logs) {
+    // A read of a living worker that has not returned has not taken anything.
+    static bool is_idle(const Logged& logged, const SimBlock& block) {
+        const bool reads = logged.call.kind == harness::Kind::read || logged.call.kind == harness::Kind::read_many;
+        return reads && !logged.returned && !block.kills(logged.call.worker);
+    }
+
+    void collect(const Graph& graph, const std::vector<Log>& logs, const SimBlock& block) {
         workers_ = logs.size();
         calls_.clear();
         logged_.clear();
@@ -139,6 +157,7 @@ private:
         for (std::size_t worker = 0; worker < logs.size(); ++worker) {
             for (std::size_t at = 0; at < logs[worker].used(); ++at) {
                 const Logged& logged = logs[worker][at];
+                if (is_idle(logged, block)) continue;
                 const int of = static_cast<int>(worker);
                 const int end = logged.returned ? logged.end : graph.size(of);
                 if (!logged.continues) intervals_.push_back({of, logged.begin, end, logged.returned});
@@ -158,11 +177,15 @@ private:
         }
     };
 
+    static ipc::Policy once() {
+        ipc::Policy policy;
+        policy.max_round_trips = 1;
+        return policy;
+    }
+
     void drain(const Graph& graph, const SimBlock& block, const Program& program) {
         const std::atomic<ipc::u64> nobody{0};
-        ipc::Policy once;
-        once.max_round_trips = 1;
-        ipc::Channel<FinalMemory> channel(FinalMemory(block, program, graph), block.geometry(), once, &nobody);
+        ipc::Channel<FinalMemory> channel(FinalMemory(block, program, graph), block.geometry(), once(), &nobody);
         for (;;) {
             std::array<std::byte, largest_payload> buffer{};
             OneMessage sink{buffer.data()};

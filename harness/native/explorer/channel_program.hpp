@@ -18,6 +18,7 @@ struct ChannelPlan {
     harness::Planted design;
     std::vector<Kill> kills;
     std::uint32_t max_round_trips = 0;
+    bool survivors = false;  // they may wait for ever for a message that the dead would have written
 };
 
 class ChannelProgram {
@@ -86,6 +87,21 @@ public:
         }
         return longest;
     }
+    bool has_survivors() const { return plan_.survivors; }
+    // A survivor may sleep in a read for ever if there is nothing to read, or if nobody is left to say that there is: the
+    // wake-up died with its writer, or his owner word is still in place since nobody has come to write.
+    bool may_sleep(Machine& machine, const Graph& graph, int worker) const {
+        const Log& log = logs_[static_cast<std::size_t>(worker)];
+        const harness::Kind kind = log[log.used() - 1].call.kind;
+        if (machine.look_begin(worker) < 0 || (kind != harness::Kind::read && kind != harness::Kind::read_many)) return false;
+        const auto owner = static_cast<int>(ipc::owner_slot(machine.final_value(block_->location(ipc::at::owner))));
+        for (int other = 0; other < workers(); ++other) {
+            if (!block_->kills(other)) continue;
+            const bool is_dead = machine.final_value(block_->dead(static_cast<unsigned>(other))) != 0;
+            if (is_dead && (owner == other || owes_a_wakeup(graph, other))) return true;
+        }
+        return history_.is_empty(graph, *block_, program_);
+    }
     // A write may wait for ever for another writer that stopped for ever between taking the owner word and giving it
     // back; and for nothing else.
     bool may_wait(Machine& machine, const Graph& graph, int worker) const {
@@ -131,6 +147,21 @@ public:
     }
 
 private:
+    // Did the worker stop between giving the owner word back after a publication and waking who sleeps?
+    bool owes_a_wakeup(const Graph& graph, int worker) const {
+        bool owes = false;
+        for (int index = 0; index < graph.size(worker); ++index) {
+            const Event& event = event_at(graph, worker, index);
+            if (event.location == block_->location(ipc::at::owner) && event.exclusive)
+                owes = event.value == 0;
+            else if (event.location == block_->wakeups() ? event.is_write()
+                                                         : event.location == block_->location(ipc::at::sleepers) &&
+                                                               event.is_read() && event.value == 0)
+                owes = false;
+        }
+        return owes;
+    }
+
     static bool is_reading(harness::Kind kind) { return !harness::writes(kind) && kind != harness::Kind::shutdown; }
 
     // A call of another kind tries once, and time does not make it give up.

@@ -52,7 +52,7 @@ struct ExhaustiveOptions {
 struct Counts {
     std::uint64_t complete = 0;  // graphs in which every worker finished
     std::uint64_t cut = 0;       // graphs in which a worker waits for what it could have read
-    std::uint64_t excused = 0;   // graphs in which a worker waits for ever, as it may
+    std::uint64_t excused = 0;   // graphs in which a worker waits for ever, as it may; as good as complete
     std::uint64_t moot = 0;      // started, but a read-modify-write was too late: a revisit covers them
     std::uint64_t bounded = 0;  // graphs in which a worker has gone round, or made accesses, as often as it may
     std::uint64_t failed = 0;
@@ -70,9 +70,9 @@ public:
     Exhaustive(Program& program, ExhaustiveOptions options = {})
         : options_(options), extension_(program, options.model), machine_(program, *this, options.rounds) {}
 
-    Observer on_complete;
-    Observer on_end;  // of every execution, complete or not, that has not failed
-    // Of each complete execution: why it is wrong, if it is.
+    Observer on_complete;  // of each execution that is whole: nobody could go on
+    Observer on_end;       // of every execution, whole or not, that has not failed
+    // Of each execution that is whole: why it is wrong, if it is.
     std::function<std::optional<std::string>(const Graph&)> judge;
     std::function<std::uint64_t()> answers;  // a hash of what the calls of the last execution answered
     // Of a worker that waits for ever: may it?
@@ -151,6 +151,9 @@ public:
         if (on_failure) on_failure(*graph_);
     }
 
+    void at_bound(int worker, const Rounds& rounds) override {
+        if (auto livelock = kept_going_round(machine_, *graph_, worker, rounds)) machine_.fail(std::move(*livelock));
+    }
     int retry(int worker, const Rounds& rounds) override {
         if (!options_.waiting || (goes_round && goes_round(worker))) return go_on;
         return waits_since(*graph_, worker, rounds);
@@ -198,7 +201,7 @@ protected:  // estimate.hpp walks the same tree
 
     bool limit_reached() {
         if (options_.stop_at_failure && counts_.failed > 0) return true;
-        if (counts_.complete + counts_.cut + counts_.bounded >= options_.executions) return true;
+        if (counts_.complete + counts_.excused + counts_.cut + counts_.bounded >= options_.executions) return true;
         return is_over();
     }
 
@@ -420,18 +423,23 @@ protected:  // estimate.hpp walks the same tree
         }
         if (!waits) {
             ++counts_.complete;
-            if (on_end) on_end(*graph_);
-            std::optional<std::string> wrong;
-            {
-                const Machine::Completed completed(machine_);
-                if (on_complete) on_complete(*graph_);
-                if (judge) wrong = judge(*graph_);
-            }
-            if (wrong) failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
+            end();
             if (counts_.complete % verify_every == 1) verify();
         } else {
             stand_still();
         }
+    }
+
+    // Of an execution that is whole.
+    void end() {
+        if (on_end) on_end(*graph_);
+        std::optional<std::string> wrong;
+        {
+            const Machine::Completed completed(machine_);
+            if (on_complete) on_complete(*graph_);
+            if (judge) wrong = judge(*graph_);
+        }
+        if (wrong) failed({Fault::history, std::move(*wrong), std::source_location::current(), -1});
     }
 
     // A worker whose read-modify-write has read and not yet written.
@@ -451,7 +459,12 @@ protected:  // estimate.hpp walks the same tree
             return;
         }
         for (const int worker : still.at_bound) bounds_.insert(bound_of(machine_, worker, options_.rounds));
-        ++(!still.at_bound.empty() ? counts_.bounded : still.could_go_on ? counts_.cut : counts_.excused);
+        if (still.at_bound.empty() && !still.could_go_on) {
+            ++counts_.excused;
+            end();
+            return;
+        }
+        ++(still.at_bound.empty() ? counts_.cut : counts_.bounded);
         if (on_end) on_end(*graph_);
     }
     bool must_end(int worker) const { return options_.alone < 0 || options_.alone == worker; }

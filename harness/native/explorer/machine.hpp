@@ -65,6 +65,8 @@ public:
     // change; or it goes on.
     static constexpr int go_on = -1;
     virtual int retry(int worker, const Rounds& rounds) = 0;
+    // The worker has gone round a retry loop as often as it may.
+    virtual void at_bound(int /*worker*/, const Rounds& /*rounds*/) {}
 };
 
 enum class State : std::uint8_t {
@@ -141,6 +143,8 @@ public:
 
     const Operation& pending(int worker) const { return *threads_[static_cast<unsigned>(worker)].pending; }
     std::source_location waiting_at(int worker) const { return threads_[static_cast<unsigned>(worker)].where; }
+    // Rounds of the retry loop that a worker is in, after which it went on without waiting.
+    int rounds(int worker) const { return threads_[static_cast<unsigned>(worker)].rounds.made; }
     // Is it at a bound, as far as it has been run?
     bool is_bounded(int worker) const { return threads_[static_cast<unsigned>(worker)].state == State::bounded; }
     // Of a waiting worker: it waits for what it has read since this event to change. Of one at a bound: where its last
@@ -308,7 +312,11 @@ private:
     Thread& mine() { return threads_[static_cast<unsigned>(current_)]; }
 
     void count_round(std::source_location where, int since) {
-        if (++mine().rounds.made >= most_rounds_) stay(where, since);
+        Thread& thread = mine();
+        if (++thread.rounds.made < most_rounds_) return;
+        thread.where = where;
+        if (since >= 0) driver_->at_bound(current_, thread.rounds);
+        stay(where, since);
     }
     // At a bound: the worker goes no further in this execution, and the others do.
     void stay(std::source_location where, int since) {

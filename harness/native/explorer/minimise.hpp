@@ -17,16 +17,19 @@
 
 #include "exhaustive.hpp"
 #include "linearization.hpp"
+#include "progress.hpp"
 #include "replay.hpp"
 
 namespace explorer {
 
 struct MinimiseOptions {
     Model model = Model::rc11;
+    int alone = -1;  // if not negative: where a schedule ends, all workers but this one stop for ever
     int spurious_failures = 1;
     std::uint64_t executions = 200'000;  // of each exhaustive pass
     double seconds = 10.0;               // of each exhaustive pass
     int attempts = 2'000;                // of local improvement
+    std::function<bool()> interrupted;   // asked now and then: is all to stop? May be empty
 };
 
 struct Minimal {
@@ -38,10 +41,10 @@ struct Minimal {
 };
 
 // Follows a schedule as far as it goes: a step of a worker that cannot make one is left out, and where the schedule
-// ends the worker that went last goes on.
+// ends the worker that went last goes on, or the one that goes on alone.
 class Lenient final : public Strategy {
 public:
-    explicit Lenient(const std::vector<Step>& steps) : steps_(&steps) {}
+    Lenient(const std::vector<Step>& steps, int alone) : steps_(&steps), alone_(alone) {}
     void begin() override {
         at_ = 0;
         last_ = -1;
@@ -55,15 +58,19 @@ public:
         if (at_ < steps_->size()) {
             last_ = (*steps_)[at_].worker;
             choice_ = (*steps_)[at_++].choice;
+        } else if (alone_ >= 0 && can(alone_)) {
+            last_ = alone_;
         } else if (!can(last_)) {
             last_ = enabled.front();
         }
         return last_;
     }
     int choice(int) override { return choice_; }
+    bool is_over() const override { return at_ >= steps_->size(); }
 
 private:
     const std::vector<Step>* steps_;
+    int alone_;
     std::size_t at_ = 0;
     int last_ = -1;
     int choice_ = 0;
@@ -72,13 +79,17 @@ private:
 class Minimiser {
 public:
     using Judge = std::function<std::optional<std::string>(const Graph&)>;
+    using MayWait = std::function<bool(Machine&, const Graph&, int)>;
 
-    Minimiser(Program& program, Judge judge_of_graphs, Judge judge_of_walks, MinimiseOptions options)
-        : options_(options),
+    Minimiser(Program& program, Judge judge_of_graphs, Judge judge_of_walks, MayWait may_wait, MinimiseOptions options)
+        : options_(std::move(options)),
           program_(&program),
           judge_(std::move(judge_of_graphs)),
-          walk_(program, {.model = options.model, .spurious_failures = options.spurious_failures}) {
+          may_wait_(std::move(may_wait)),
+          walk_(program,
+                {.model = options_.model, .spurious_failures = options_.spurious_failures, .alone = options_.alone}) {
         walk_.judge = std::move(judge_of_walks);
+        walk_.may_wait = may_wait_;
         walk_.on_event = [this](EventId id, const Operation&) { count(id); };
     }
 
@@ -129,7 +140,7 @@ private:
         return true;
     }
     bool consider(const std::vector<Step>& steps) {
-        Lenient lenient(steps);
+        Lenient lenient(steps, options_.alone);
         return consider(lenient);
     }
 
@@ -139,6 +150,11 @@ private:
     std::optional<Ordered> cheapest(const Graph& graph, const Failure& failure, const Operation& access,
                                     const Cost& bound) const {
         const int workers = static_cast<int>(program_->workers.size());
+        // whoever is stuck alone knows the newest of all that it looks at: what it has not met makes no difference
+        if (options_.alone >= 0) {
+            const Event* last = graph.last(options_.alone);
+            return Linearization(graph, workers, last == nullptr ? View{} : last->porf).cheapest(bound);
+        }
         if (is_of_all(failure)) return Linearization(graph, workers, Linearization::all_of(graph, workers)).cheapest(bound);
         const Event* last = graph.last(failure.worker);
         const View before = last == nullptr ? View{} : last->porf;
@@ -172,28 +188,49 @@ private:
         options.spurious_failures = options_.spurious_failures;
         options.executions = options_.executions;
         options.seconds = options_.seconds;
+        options.interrupted = options_.interrupted;
         options.stop_at_failure = false;
-        Exhaustive driver(*program_, options);
-        driver.judge = judge_;
-        static constexpr Operation none{};
         std::vector<Ordered> found;  // each cheaper than the one before
         bool all_seen = true;        // an execution ends with the first access that fails: others may do so sooner
-        driver.on_failure = [&](const Graph& graph) {
-            const Failure& failure = driver.failures().back();
+        const auto look = [&](const Graph& graph, const Failure& failure, const Operation& access) {
             all_seen = all_seen && is_of_all(failure);
             if (!fails_so(failure)) return;
-            const Operation& access = failure.fault == Fault::race ? driver.machine().pending(failure.worker) : none;
             auto ordered = cheapest(graph, failure, access, found.empty() ? best_.cost : found.back().cost);
             if (ordered) found.push_back(std::move(*ordered));
         };
-        const Counts counts = driver.explore();
-        executions_ += counts.runs;
+        all_seen = (options_.alone < 0 ? look_at_all(options, look) : look_at_all_stops(options, look)) && all_seen;
         // replayed only now: a walk runs the same workers, and would disturb the driver's
-        all_seen = all_seen && counts.exhausted;
         for (std::size_t at = found.size(); at-- > 0;) {
             if (consider(found[at].steps)) return all_seen && at + 1 == found.size();
         }
         return all_seen && found.empty();
+    }
+
+    // Every failing execution, to `look`. True if there are no more.
+    template <class Look>
+    bool look_at_all(const ExhaustiveOptions& options, Look look) {
+        static constexpr Operation none{};
+        Exhaustive driver(*program_, options);
+        driver.judge = judge_;
+        driver.may_wait = may_wait_;
+        driver.on_failure = [&](const Graph& graph) {
+            const Failure& failure = driver.failures().back();
+            look(graph, failure, failure.fault == Fault::race ? driver.machine().pending(failure.worker) : none);
+        };
+        const Counts counts = driver.explore();
+        executions_ += counts.runs;
+        return counts.exhausted;
+    }
+    // ... of the worker that goes on alone, wherever the others stop.
+    template <class Look>
+    bool look_at_all_stops(const ExhaustiveOptions& options, Look look) {
+        static constexpr Operation none{};
+        Alone alone(*program_, options, options_.alone);
+        alone.prepare = [this](Exhaustive& driver) { driver.may_wait = may_wait_; };
+        alone.on_failure = [&](const Graph& graph, const Failure& failure) { look(graph, failure, none); };
+        const Progress progress = alone.prove(false);
+        executions_ += progress.executions + progress.excused + progress.cut;
+        return progress.exhausted;
     }
 
     // --- for programs that are too large ---------------------------------------------------------------------------
@@ -203,11 +240,12 @@ private:
         int left = options_.attempts;
         while (improve_by_one(left)) improve_order();
     }
+    bool is_spent(int& left) const { return left-- <= 0 || (options_.interrupted && options_.interrupted()); }
     bool improve_by_one(int& left) {
         const std::vector<Step> steps = best_.steps;
         if (!is_of_all(best_.failure)) {  // it may take but one worker
             for (int worker = 0; worker < static_cast<int>(program_->workers.size()); ++worker) {
-                if (left-- <= 0) return false;
+                if (is_spent(left)) return false;
                 if (consider({{worker, 0}})) return true;
             }
         }
@@ -215,7 +253,7 @@ private:
             if (steps[at].choice == 0) continue;
             std::vector<Step> changed = steps;
             changed[at].choice = 0;
-            if (left-- <= 0) return false;
+            if (is_spent(left)) return false;
             if (consider(changed)) return true;
         }
         for (std::size_t begin = 0, end = 0; begin < steps.size(); begin = end) {
@@ -224,7 +262,7 @@ private:
             const auto from = static_cast<std::ptrdiff_t>(begin);
             const auto to = static_cast<std::ptrdiff_t>(end);
             without.erase(without.begin() + from, without.begin() + to);
-            if (left-- <= 0) return false;
+            if (is_spent(left)) return false;
             if (consider(without)) return true;
             // the turn that the worker has before this one, or after it, is made longer instead
             for (const std::ptrdiff_t place : {turn_before(without, from, steps[begin].worker),
@@ -232,7 +270,7 @@ private:
                 if (place < 0) continue;
                 std::vector<Step> moved = without;
                 moved.insert(moved.begin() + place, steps.begin() + from, steps.begin() + to);
-                if (left-- <= 0) return false;
+                if (is_spent(left)) return false;
                 if (consider(moved)) return true;
             }
         }
@@ -252,6 +290,7 @@ private:
     MinimiseOptions options_;
     Program* program_;
     Judge judge_;  // of the exhaustive driver's graphs
+    MayWait may_wait_;
     Walk walk_;
     Cost cost_;  // of the walk under way
     std::uint64_t executions_ = 0;

@@ -97,6 +97,14 @@ struct State {
         sim::begin_round();
         while (data.fetch_add(1, memory_order_relaxed) < 100) sim::pause();
     }
+    // A round has many accesses.
+    void pause_much() {
+        for (int round = 0; round < 60; ++round) {
+            sim::begin_round();
+            for (int access = 0; access < 100; ++access) data.store(access, memory_order_relaxed);
+            sim::pause();
+        }
+    }
     void await_flag() {
         sim::begin_round();
         while (flag.load(memory_order_acquire) == 0) sim::pause();
@@ -141,6 +149,7 @@ inline std::unique_ptr<Program> program(const std::string& name) {
         Named{"sequence lock", [](State& s) { s.write_by_version(); }, [](State& s) { s.read_by_version(); }},
         Named{"counter", [](State& s) { s.count(); s.count(); }, [](State& s) { s.count(); }},
         Named{"counts far", [](State& s) { s.count_far(); }, [](State&) {}},
+        Named{"pauses much", [](State& s) { s.pause_much(); }, [](State&) {}},
         Named{"awaited", [](State& s) { s.set_flag(false); }, [](State& s) { s.await_flag(); }},
         Named{"spinning", [](State& s) { s.set_flag(false); }, [](State& s) { s.await_flag_spinning(); }},
         Named{"woken", [](State& s) { s.set_flag(true); }, [](State& s) { s.sleep_for_flag(true); }},

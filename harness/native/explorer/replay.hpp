@@ -147,6 +147,7 @@ public:
         return step.worker;
     }
     int choice(int) override { return choice_; }
+    bool is_over() const override { return at_ >= steps_.size(); }
 
 private:
     std::vector<Step> steps_;

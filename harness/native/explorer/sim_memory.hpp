@@ -63,6 +63,9 @@ public:
     Location wakeups() const { return wakeups_; }
     Location dead(unsigned worker) const { return dead_[worker % max_workers]; }
     std::size_t kills() const { return std::max(kills_.size(), expected_kills_); }
+    bool kills(int worker) const {
+        return std::any_of(kills_.begin(), kills_.end(), [worker](const Kill& kill) { return kill.worker == worker; });
+    }
     void kill(Kill kill) { kills_.push_back(kill); }
     // So many may yet be killed: whoever waits for an owner reckons with that from the start.
     void expect_kills(std::size_t count) { expected_kills_ = count; }

@@ -25,6 +25,18 @@ struct Subject {
 
     using Judge = std::function<std::optional<std::string>(const Graph&)>;
 
+    // Who may wait for ever: beside those who have stopped, whoever goes on alone; beside the dead, a survivor.
+    std::function<bool(Machine&, const Graph&, int)> may_wait(int alone) const {
+        if (!channel || (alone < 0 && !channel->has_survivors())) return {};
+        return [channel = channel.get(), alone](Machine& machine, const Graph& graph, int worker) {
+            return alone < 0 ? channel->may_sleep(machine, graph, worker) : channel->may_wait(machine, graph, worker);
+        };
+    }
+    // Schedules after which only one worker goes on are those of another program than schedules of all workers.
+    std::string fingerprint(int alone = -1) const {
+        return explorer::fingerprint(alone < 0 ? identity : identity + " alone " + std::to_string(alone));
+    }
+
     // Of the graphs of the exhaustive driver, which stand for many orders of steps. Null if nothing is to be judged.
     Judge judge_of_graphs(Model model) const {
         return judge(model == Model::sc ? Precedence::every_real_time : Precedence::happens_before);

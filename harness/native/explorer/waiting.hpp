@@ -26,8 +26,8 @@ inline bool only_read(const Graph& graph, int worker, int begin, int end) {
     return true;
 }
 
-// Did the last round do what the one before did, and read the same but for its own stores?
-inline bool repeats(const Graph& graph, int worker, const Rounds& rounds) {
+// Did the last round do what the one before did, and read the same values, whoever stored them?
+inline bool repeats_values(const Graph& graph, int worker, const Rounds& rounds) {
     const int length = rounds.begin - rounds.previous;
     if (rounds.previous < 0 || rounds.end - rounds.begin != length) return false;
     for (int offset = 0; offset < length; ++offset) {
@@ -35,6 +35,17 @@ inline bool repeats(const Graph& graph, int worker, const Rounds& rounds) {
         const Event& now = event_at(graph, worker, rounds.begin + offset);
         if (before.kind != now.kind || before.location != now.location || before.value != now.value) return false;
         if (now.kind == Kind::choice) return false;  // the environment may choose otherwise
+    }
+    return true;
+}
+
+// ... and from the same stores, but for its own?
+inline bool repeats(const Graph& graph, int worker, const Rounds& rounds) {
+    if (!repeats_values(graph, worker, rounds)) return false;
+    const int length = rounds.begin - rounds.previous;
+    for (int offset = 0; offset < length; ++offset) {
+        const Event& before = event_at(graph, worker, rounds.previous + offset);
+        const Event& now = event_at(graph, worker, rounds.begin + offset);
         if (now.is_read() && now.source != before.source && !is_own(now.source, worker)) return false;
     }
     return true;
@@ -62,14 +73,16 @@ inline int waits_since(const Graph& graph, int worker, const Rounds& rounds) {
     return alternates ? previous : Driver::go_on;
 }
 
-// Does the worker know, of all that it has read since `begin`, the newest that others stored?
-inline bool knows_newest(const Graph& graph, int worker, int begin) {
+// Does the worker know, of all that it has read since `begin`, the newest that others stored? `mates`: workers, as
+// bits, whose stores are as good as its own.
+inline bool knows_newest(const Graph& graph, int worker, int begin, unsigned mates = 0) {
     for (int index = begin; index < graph.size(worker); ++index) {
         const Event& event = graph[{static_cast<std::int16_t>(worker), static_cast<std::int16_t>(index)}];
         if (event.spurious || event.kind == Kind::choice) return false;
         if (!event.is_read()) continue;
         for (int newer = graph.position(event.source) + 1; newer <= graph.newest(event.location); ++newer) {
-            if (!is_own(graph.store_at(event.location, newer), worker)) return false;
+            const EventId store = graph.store_at(event.location, newer);
+            if (!is_own(store, worker) && (mates >> store.worker & 1) == 0) return false;
         }
     }
     return true;

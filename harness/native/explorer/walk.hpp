@@ -27,6 +27,8 @@ public:
     virtual int worker(std::span<const int> enabled, const Machine& machine) = 0;
     // A number below `count`, at least 2.
     virtual int choice(int count) = 0;
+    // Has it said all that it has to say? Then whoever is to go on alone does.
+    virtual bool is_over() const { return false; }
 };
 
 struct Step {
@@ -48,8 +50,7 @@ struct WalkOptions {
     int spurious_failures = 1;
     int rounds = 64;  // of one retry loop, as of the exhaustive driver
     std::size_t steps = 100'000;
-    int alone = -1;  // if not negative: after `together` steps all workers but this one stop for ever
-    std::size_t together = 0;
+    int alone = -1;  // if not negative: where the strategy is over all workers but this one stop for ever
 };
 
 class Walk final : public Driver {
@@ -163,11 +164,14 @@ public:
         failures_.push_back(std::move(failure));
         finish_as(End::failed);
     }
+    void at_bound(int worker, const Rounds& rounds) override {
+        if (auto livelock = kept_going_round(machine_, graph_, worker, rounds)) machine_.fail(std::move(*livelock));
+    }
     int retry(int worker, const Rounds& rounds) override { return waits_since(graph_, worker, rounds); }
 
 private:
     bool stopped(int worker) const {
-        return options_.alone >= 0 && options_.alone != worker && steps_.size() >= options_.together;
+        return options_.alone >= 0 && options_.alone != worker && strategy_->is_over();
     }
     void finish_as(End end) {
         end_ = end;
