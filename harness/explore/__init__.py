@@ -7,6 +7,7 @@ see.
 from __future__ import annotations
 
 import math
+import multiprocessing
 import time
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -72,7 +73,8 @@ def explore(
         mutant: name of a planted bug. every: period of those that strike every n-th call.
         seed: of a random driver.
         engine: ``here``, ``processes`` or ``dask://HOST:PORT``; by default processes if there are several jobs.
-        jobs: parts of the exploration that are explored at a time; each execution is in one of them.
+        jobs: parts of the exploration that are explored at a time; each execution is in one of them. Processes import
+            the script that starts them: it does so under ``if __name__ == "__main__":``.
         executor: any ``concurrent.futures`` executor to explore them in, instead of an engine.
         crashes: of the crash driver, in one execution, at most: 1, or 2 of different workers.
     """
@@ -133,6 +135,11 @@ def examine(
     task = Task(program, driver, model, mutant, every)
     subject_of(program, mutant=mutant, every=every)  # what is wrong with the program is said here and not in a part
     with open_engine(engine, jobs, executor) as doing:
+        if doing.name == "processes" and getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise ExploreError(
+                "a script that explores in several processes is imported by each of them: call it under "
+                "if __name__ == '__main__':"
+            )
         seen = _explored(doing, task, executions, deadline, seed, crashes, kills)
     failure, cost = seen.failure, None
     if failure is not None and minimise and failure.fault != INTERNAL:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness import _explorer, explore
-from harness.explore import interleaving, parts
+from harness.explore import subject
 from harness.explore.command import command
 from harness.explore.programs import SMALL
 from harness.verdict import Outcome
@@ -52,7 +52,7 @@ def test_one_execution_in_a_thousand_is_run_twice() -> None:
 def test_the_command_exits_with_the_code_of_an_internal_error(
     driver: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for module in (explore, interleaving, parts):
+    for module in (explore, subject):
         monkeypatch.setattr(module, "subject_of", lambda *_, **__: _explorer.planted("other value"))
     seen = explore.examine(SMALL["swsr"], driver=driver)  # type: ignore[arg-type]
     assert (seen.verdict.outcome, seen.verdict.rule) == (Outcome.FAIL, "internal")
