@@ -76,7 +76,7 @@ def _linearize(
         assertions[kind] = assertions.get(kind, 0) + 1
     give_up = time.monotonic() + budget
     steps = 0
-    undecided = 0
+    cause = ""  # of what was not decided
     order: list[tuple[int, int]] = []
     parts = _partitions(recording, model, relevant)
     for number, part in enumerate(parts):
@@ -93,14 +93,14 @@ def _linearize(
             raise HistoryError(f"{recording.name}:{calls[error.operation].line}: {name}: {error}") from error
         steps += found.steps
         if found.linearizable is None:
-            undecided += 1
+            cause = f"the budget of {budget:g} s" if time.monotonic() >= until else "the memory for its states (1 GB)"
         elif not found.linearizable:
             return _failure(recording, part, found, assertions), tuple(part[index] for index in found.order)
         else:
             at = instants(interval(calls[index])[0] for index in found.order)
             order += zip(at, (part[index] for index in found.order), strict=True)
-    if undecided:
-        reason = f"the budget of {budget:g} s ran out after {steps:,} steps; no violation of {name} was found"
+    if cause:
+        reason = f"{cause} ran out after {steps:,} steps; no violation of {name} was found"
         return Verdict.inconclusive(PROPERTY, reason, {}), ()
     # partitions do not affect each other: by their instants they make one order
     order.sort(key=lambda item: item[0])

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from harness._native import search_order
 from harness.checks.specifications.operation import Operation, Specification
-from harness.checks.specifications.steps import Steps
+from harness.checks.specifications.steps import OutOfRoom, Steps
 
 __all__ = ["Search", "instants", "search"]
 
@@ -36,9 +36,10 @@ class Search:
     """What a search found.
 
     Attributes:
-        linearizable: None if the budget ran out. order: indices of operations, of the linearization found, or of the
-            longest prefix of one. stuck: the operation that cannot follow any such prefix, before whose return the
-            search had to go back. steps: of the specification, as many as were tried.
+        linearizable: None if the time ran out, or the room for states.
+        order: indices of operations, of the linearization found, or of the longest prefix of one.
+        stuck: the operation that cannot follow any such prefix, before whose return the search had to go back.
+        steps: of the specification, as many as were tried.
     """
 
     linearizable: bool | None
@@ -75,7 +76,10 @@ def search(
         StepError: the specification does not know an operation, or breaks its own rules.
     """
     steps = Steps(model, operations)
-    found = _search(steps, operations, intervals, batches, give_up)
+    try:
+        found = _search(steps, operations, intervals, batches, give_up)
+    except OutOfRoom:
+        found = Search(None, (), None, steps.asked)
     steps.ask_again()
     return found
 
@@ -98,6 +102,7 @@ def _search(
         events=np.fromiter((event for _, _, event in events), np.int32, len(events)),
         kinds=np.fromiter(steps.kinds, np.int32, count),
         pending=pending,
+        observes=np.fromiter(steps.observes, np.uint8, count),
         needs=needs,
         bars_from=bars_from,
         bars=bars,

@@ -32,6 +32,8 @@ class Size:
     seconds: float
 
     def __str__(self) -> str:
+        if not self.probes:
+            return "how large the program is could not be estimated in this time"
         spread = f"{self.probes} probes from {_power(self.lowest)} to {_power(self.highest)}"
         return (
             f"the program has about {_power(self.executions)} executions ({spread}), {about(self.seconds)} at this rate"
@@ -42,7 +44,8 @@ def estimate_size(subject: _explorer.Subject, *, model: str, seen: int, taken: f
     """Estimate the size of a program of which `seen` executions took `taken` seconds.
 
     Args:
-        seconds: the estimate may take, about; where probes would take longer, they are narrower, and guess lower.
+        seconds: the estimate may take, about; where probes would take longer, they are narrower, and guess lower; where
+            even a narrow one does, there is none.
     """
     estimate = _explorer.estimate(subject, model=model, width=WIDTH, seconds=seconds)
     rate = max(seen, 1) / max(taken, 1e-6)

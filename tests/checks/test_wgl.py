@@ -14,7 +14,8 @@ import pytest
 from harness._native import search_order
 from harness.checks import check_fifo, wgl
 from harness.checks.linearizability import check_specification
-from harness.checks.specifications import SPECIFICATIONS, Operation, find
+from harness.checks.specifications import SPECIFICATIONS, Operation, find, steps
+from harness.checks.specifications.operation import StepError
 from harness.checks.wgl import search
 from harness.exchange import Call, Recording, load_history
 from harness.history import PENDING_RETURN, History
@@ -175,6 +176,7 @@ def test_what_was_forgotten_is_searched_again(monkeypatch: pytest.MonkeyPatch) -
         ({"events": [0, 1, 2, 2]}, "an event comes twice"),
         ({"events": [0, 1, 2, 4]}, "events name no operation"),
         ({"pending": [0]}, "do not go with kinds"),
+        ({"observes": [0]}, "do not go with kinds"),
         ({"pending": [0, 1]}, "a call, or a return, is missing"),
         ({"needs": [-1, 2]}, "needs or bars name no operation"),
         ({"bars_from": [0, 1, 0]}, "needs or bars name no operation"),
@@ -183,12 +185,126 @@ def test_what_was_forgotten_is_searched_again(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_a_question_that_makes_no_sense_is_refused(changed: dict[str, list[int]], words: str) -> None:
     told: dict[str, list[int]] = {
-        "events": [0, 1, 2, 3], "kinds": [0, 1], "pending": [0, 0],
+        "events": [0, 1, 2, 3], "kinds": [0, 1], "pending": [0, 0], "observes": [0, 0],
         "needs": [-1, -1], "bars_from": [0, 0, 0], "bars": [],
     } | changed  # fmt: skip
-    columns = {name: np.array(told[name], np.uint8 if name == "pending" else np.int32) for name in told}
+    columns = {name: np.array(told[name], np.uint8 if name in ("pending", "observes") else np.int32) for name in told}
     with pytest.raises(ValueError, match=words):
         search_order(**columns, ask=lambda state, _: state, seconds=1.0, most_words=64)
+
+
+def busy_register(generator: np.random.Generator) -> list[Timed]:
+    """A register's history of up to eight workers, linearizable but for one read that may have been changed."""
+    count, workers = int(generator.integers(10, 40)), int(generator.choice([2, 4, 8]))
+    pending = float(generator.choice([0.0, 0.02, 0.1]))
+    free_at = [0] * workers
+    intervals = []
+    for _ in range(count):
+        worker = int(generator.integers(workers))
+        begin = free_at[worker] + int(generator.integers(0, 3))
+        end = begin + int(generator.integers(1, 30))
+        free_at[worker] = end + 1
+        intervals.append((begin, end))
+    took_effect = [generator.uniform(begin, end) for begin, end in intervals]
+    history: list[Timed] = [(Operation("read"), (0, 0))] * count
+    held: int | None = None
+    for index in sorted(range(count), key=took_effect.__getitem__):
+        stays = bool(generator.random() < pending)
+        old, new = (int(value) for value in generator.integers(0, 4, 2))
+        f = ("read", "write", "cas")[int(generator.integers(3))]
+        if f == "read":
+            operation = Operation(f, None, None if stays else held, pending=stays)
+        elif f == "write":
+            operation = Operation(f, new, pending=stays)
+            held = held if stays and generator.random() < 0.5 else new
+        elif stays or held == old:
+            operation = Operation(f, (old, new), pending=stays)
+            held = held if stays else new
+        else:
+            operation = Operation(f, (old, new), error="mismatch")
+        history[index] = operation, (intervals[index][0], NEVER if stays else intervals[index][1])
+    if generator.random() < 0.6:
+        index = int(generator.integers(count))
+        operation, when = history[index]
+        if operation.f == "read" and not operation.pending:
+            history[index] = Operation("read", None, int(generator.integers(4))), when
+    return history
+
+
+def linearizable(model: Any, history: Sequence[Timed]) -> bool:
+    """Plainly: any call that stands before the first return of the others may come next."""
+    seen = set()
+
+    def follows(left: frozenset[int], state: Any) -> bool:
+        if all(history[index][0].pending for index in left):
+            return True
+        if (left, state) in seen:
+            return False
+        seen.add((left, state))
+        first_return = min(history[index][1][1] for index in left)
+        return any(
+            (after := model.step(state, history[index][0])) is not None and follows(left - {index}, after)
+            for index in left
+            if history[index][1][0] <= first_return
+        )
+
+    return follows(frozenset(range(len(history))), model.init())
+
+
+def test_registers_of_many_workers_are_decided_as_a_plain_search_does() -> None:
+    generator = np.random.default_rng(5)
+    model = SPECIFICATIONS["register"]()
+    outcomes = {True: 0, False: 0}
+    for _ in range(600):
+        history = busy_register(generator)
+        found = search(model, *zip(*history, strict=True))
+        assert found.linearizable is linearizable(model, history), history
+        outcomes[bool(found.linearizable)] += 1
+        if found.linearizable:
+            assert replays(model, history, found.order)
+            taken = {index for index, (operation, _) in enumerate(history) if not operation.pending}
+            assert taken <= set(found.order)
+    assert min(outcomes.values()) > 50
+
+
+def test_the_earliest_return_and_observers_spare_steps() -> None:
+    """Ten reads at once, and then what only one order of the writes beside them explains."""
+    model = SPECIFICATIONS["register"]()
+    reads: list[Timed] = [(Operation("read", None, 1), (0, 100 + index)) for index in range(10)]
+    writes: list[Timed] = [(Operation("write", value), (0, 50 + value)) for value in (1, 2, 3)]
+    history = [*writes, *reads, (Operation("read", None, 9), (200, 201))]
+    found = search(model, *zip(*history, strict=True))
+    assert found.linearizable is False
+    assert found.steps < 500  # every subset of the reads is a configuration to a search that does not know them
+
+
+class Liar:
+    """A register whose writes are said to observe."""
+
+    def __init__(self, capacity: int | None = None) -> None: ...
+
+    def init(self) -> int:
+        return 0
+
+    def observes(self, operation: Operation) -> bool:
+        return True
+
+    def step(self, state: int, operation: Operation) -> int | None:
+        return operation.argument if operation.f == "write" else state
+
+
+def test_who_says_to_observe_and_changes_a_state_is_told_so() -> None:
+    history: list[Timed] = [(Operation("write", 1), (0, 1))]
+    with pytest.raises(StepError, match="observes says that it changes no state, and step changed one"):
+        search(Liar(), *zip(*history, strict=True))
+
+
+def test_states_that_need_too_much_memory_end_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "MOST_BYTES", 2_000)
+    calls = [Call(0, "write", "x" * 100, None, "ok", 10 * i, 10 * i + 1, i + 1) for i in range(50)]
+    verdict = check_specification(Recording("drawn", tuple(calls)), find("fifo"), budget=60)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason.startswith("the memory for its states (1 GB) ran out after ")
 
 
 def queue_recording(generator: np.random.Generator, operations: int, swap: bool) -> Recording:

@@ -97,8 +97,9 @@ class Specification(Protocol):
 
     The constructor takes the capacity that the history's header states, or None. Optional: ``partition(operation)``
     gives a hashable key; operations of different keys are judged apart, which is sound only if they never affect each
-    other. ``refuse(operation)`` says why an operation is none of this specification, or "". ``hash(state)``
-    gives what tells two states apart, where the state itself is not hashable.
+    other. ``refuse(operation)`` says why an operation is none of this specification, or "".
+    ``observes(operation)`` says that it leaves every state as it is, whatever it finds: that spares a search much.
+    ``hash(state)`` gives what tells two states apart, where the state itself is not hashable.
     """
 
     def __init__(self, capacity: int | None = None) -> None: ...

@@ -37,6 +37,10 @@ class Fifo:
     def init(self) -> Entries:
         return ()
 
+    def observes(self, operation: Operation) -> bool:
+        """Peeks, and what has failed."""
+        return operation.f == "peek" or bool(operation.error)
+
     def refuse(self, operation: Operation) -> str:
         """Why this is no operation of a queue; empty if it is one."""
         f, error = operation.f, operation.error

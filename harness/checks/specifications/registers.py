@@ -31,6 +31,10 @@ class Register:
         """Tells 1, 1.0 and true apart, which are equal to Python and none of them in JSON."""
         return type(state[0]).__name__, repr(state[0])
 
+    def observes(self, operation: Operation) -> bool:
+        """Reads, and what has failed."""
+        return operation.f in ("read", "get") or bool(operation.error)
+
     def step(self, state: tuple[Any], operation: Operation) -> tuple[Any] | None:
         # the value is wrapped, for None is a value and also the answer "cannot happen"
         f, error = operation.f, operation.error
@@ -101,6 +105,10 @@ class KeyValue:
     def hash(self, state: tuple[Any]) -> Hashable:
         """As of a register."""
         return self._entry.hash(state)
+
+    def observes(self, operation: Operation) -> bool:
+        """As of a register."""
+        return self._entry.observes(operation)
 
     def partition(self, operation: Operation) -> Hashable:
         """Keys do not affect each other; 1, 1.0 and true are three of them."""

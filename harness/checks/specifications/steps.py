@@ -7,6 +7,7 @@ operations are numbered, equal ones alike, and the search keeps what followed.
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -21,14 +22,24 @@ from harness.checks.specifications.operation import (
     what_it_raised,
 )
 
-__all__ = ["DIFFERENTLY", "IMPOSSIBLE", "Steps"]
+__all__ = ["DIFFERENTLY", "IMPOSSIBLE", "OutOfRoom", "Steps"]
 
 IMPOSSIBLE = -1
 """For a number of a state: the operation cannot happen in this state."""
 DIFFERENTLY = "step answered differently when it was asked again; it must depend on its arguments"
 _ASKED_AGAIN = 10_000
+_STATE_BYTES = 200
+"""Of one more state, besides itself: its number, its hash, its places in the tables."""
 _OWN = "harness.checks."
 """Specifications from here are known to be pure, and are not asked twice."""
+
+
+MOST_BYTES = 1 << 30
+"""For the states of one search: what follows one may be asked at any time, so none is forgotten."""
+
+
+class OutOfRoom(BaseException):
+    """The states of a search need more than `MOST_BYTES`; no `Exception`, as little as OutOfTime."""
 
 
 class Steps:
@@ -36,6 +47,8 @@ class Steps:
 
     Attributes:
         kinds: number of every operation; equal ones have the same. State 0 is the first one.
+        asked: of the specification so far.
+        observes: of every operation, whether the specification says that it changes no state.
     """
 
     def __init__(self, model: Specification, operations: Sequence[Operation]) -> None:
@@ -46,10 +59,14 @@ class Steps:
         self._states: list[Any] = []
         self._hashes: list[int] = []
         self._asked: list[tuple[int, int, int]] = []
-        self._count = 0
+        self._bytes = 0
+        self.asked = 0
         self._random = random.Random(0)
         self._numbers: dict[Hashable, int] = {}
         self.kinds = _kinds(operations, named=not (self._trusted and getattr(model, "anonymous", False)))
+        observes: Callable[[Operation], bool] = getattr(model, "observes", lambda _: False)
+        with asking("observes"):
+            self.observes = [bool(observes(operation)) for operation in operations]
         with asking("init"):
             first = model.init()
         try:
@@ -61,15 +78,17 @@ class Steps:
         """The state after an operation, or IMPOSSIBLE, by asking the specification.
 
         Raises:
-            StepError: it does not know the operation, or breaks the rules of its form.
+            StepError: it does not know the operation, or breaks the rules of its form. OutOfRoom: too many states.
         """
+        self.asked += 1
         number = self._ask(state, index)
+        if self.observes[index] and number not in (IMPOSSIBLE, state):
+            raise StepError("observes says that it changes no state, and step changed one", index)
         if self._trusted:
             return number
-        self._count += 1
         if len(self._asked) < _ASKED_AGAIN:
             self._asked.append((state, index, number))
-        elif (place := self._random.randrange(self._count)) < _ASKED_AGAIN:
+        elif (place := self._random.randrange(self.asked)) < _ASKED_AGAIN:
             self._asked[place] = state, index, number
         return number
 
@@ -106,6 +125,9 @@ class Steps:
         if number == len(self._states):
             self._states.append(state)
             self._hashes.append(hashed)
+            self._bytes += _STATE_BYTES + _size(state) + (0 if key is state else _size(key))
+            if self._bytes > MOST_BYTES:
+                raise OutOfRoom
         return number
 
     def _numbered(self, key: Hashable, index: int) -> int:
@@ -130,6 +152,11 @@ class Steps:
             raise StepError(_unlike(str(error)), index) from error
         except BaseException as error:
             raise StepError(what_it_raised("hash of a state", error), index) from error
+
+
+def _size(value: Any) -> int:
+    """Bytes of a state, about: itself, and what it holds if it is a tuple."""
+    return sys.getsizeof(value) + (sum(map(sys.getsizeof, value)) if type(value) is tuple else 0)
 
 
 def _unlike(cause: str) -> str:

@@ -32,9 +32,9 @@ void check(const OrderQuestion& question) {
         return std::ranges::all_of(
             numbers, [=](Number one) { return one >= least && one < static_cast<Number>(below); });
     };
-    require(question.pending.size() == count && question.needs.size() == count &&
+    require(question.pending.size() == count && question.observes.size() == count && question.needs.size() == count &&
                 question.bars_from.size() == count + 1,
-            "pending, needs and bars_from do not go with kinds");
+            "pending, observes, needs and bars_from do not go with kinds");
     require(question.events.size() <= 2 * count && within(question.events, 0, 2 * count), "events name no operation");
     std::vector<bool> told(2 * count);
     for (const Number event : question.events) {
@@ -50,9 +50,9 @@ void check(const OrderQuestion& question) {
 
 std::tuple<bool, bool, nb::bytes, Number, std::uint64_t> search_order(
     const Array<Number>& events, const Array<Number>& kinds, const Array<std::uint8_t>& pending,
-    const Array<Number>& needs, const Array<Number>& bars_from, const Array<Number>& bars,
+    const Array<std::uint8_t>& observes, const Array<Number>& needs, const Array<Number>& bars_from, const Array<Number>& bars,
     const nb::typed<nb::callable, int(int, int)>& ask, double seconds, std::size_t most_words) {
-    const OrderQuestion question{column(events), column(kinds),     column(pending),
+    const OrderQuestion question{column(events), column(kinds),     column(pending), column(observes),
                                  column(needs),  column(bars_from), column(bars)};
     check(question);
     const auto begun = std::chrono::steady_clock::now();
@@ -71,7 +71,7 @@ std::tuple<bool, bool, nb::bytes, Number, std::uint64_t> search_order(
 
 void bind_order_search(nb::module_& module) {
     module.def("search_order", &search_order, nb::kw_only(), nb::arg("events"), nb::arg("kinds"), nb::arg("pending"),
-               nb::arg("needs"), nb::arg("bars_from"), nb::arg("bars"), nb::arg("ask"), nb::arg("seconds"),
+               nb::arg("observes"), nb::arg("needs"), nb::arg("bars_from"), nb::arg("bars"), nb::arg("ask"), nb::arg("seconds"),
                nb::arg("most_words"),
                "Search for an order that a specification accepts (harness/native/checks/order_search.hpp).\n\n"
                "Returns (decided, linearizable, the order or the longest prefix of one, int32; the operation where it "

@@ -1,10 +1,14 @@
 // Is there an order of operations that a sequential specification accepts? The search of Wing, Gong and Lowe.
 //
-// Calls and returns stand in one doubly linked list in the order of time. The search takes the next call whose step
-// the specification accepts, and unlinks it with its return; meeting a return whose call it did not take, it goes back
-// (Wing & Gong, "Testing and verifying concurrent objects", 1993). A configuration, the set of operations taken and the
-// state, is entered once (Lowe, "Testing for linearizability", 2017); it is compared exactly. Of the set only the words
-// from the first operation not taken to the last one taken are kept: memory grows with concurrency, not with length.
+// The search takes a call whose step the specification accepts, of those that stand before the first return of a call
+// that it did not take; where there is none, it goes back (Wing & Gong, "Testing and verifying concurrent objects",
+// 1993). A configuration, the set of operations taken and the state, is entered once (Lowe, "Testing for
+// linearizability", 2017); it is compared exactly. Of the set only the words from the first operation not taken to the
+// last one taken are kept: memory grows with concurrency, not with length.
+//
+// Two rules keep it on the way. The call that has to return first is tried first, which is most often right. And an
+// operation that only observes is taken where it can be, with no alternative: from any place in an order that is found
+// it can be moved here, since the others find the same states without it.
 //
 // States and kinds of operations are numbers. What follows a state by a kind of operation is asked for once.
 #pragma once
@@ -28,6 +32,7 @@ struct OrderQuestion {
     std::span<const Number> events;        // in the order of time: i is the call of operation i, count + i its return
     std::span<const Number> kinds;         // equal ones are one to the specification
     std::span<const std::uint8_t> pending; // may be taken at any time after its call, or never; it has no return
+    std::span<const std::uint8_t> observes; // it changes no state, whatever it finds
     std::span<const Number> needs;         // the operation that must have been taken before, or kNobody
     std::span<const Number> bars_from;     // count + 1 places in `bars`
     std::span<const Number> bars;          // operations after which this one cannot be taken any more
@@ -149,45 +154,61 @@ public:
     // most_words: of configurations that are remembered; then all are forgotten, which costs time but no exactness.
     OrderSearch(const OrderQuestion& question, Ask ask, GoOn go_on, std::size_t most_words)
         : question_(question), ask_(std::move(ask)), go_on_(std::move(go_on)), most_words_(most_words),
-          following_(2 * question.count() + 1), previous_(2 * question.count() + 1), rank_(question.count()),
+          following_(2 * question.count() + 2), previous_(2 * question.count() + 2),
+          place_(2 * question.count() + 2), rank_(question.count()), is_bar_(question.count()),
           taken_(question.count() / 64 + 1) {
-        Number last = 0, calls = 0;
-        for (const Number event : question.events) {
-            const Number entry = event + 1;  // 0 is the head of the list
-            following_[at(last)] = entry;
-            previous_[at(entry)] = last;
-            last = entry;
-            if (event < count()) rank_[at(event)] = calls++;
+        Number last_call = 0, last_return = 0, calls = 0;
+        for (std::size_t place = 0; place < question.events.size(); ++place) {
+            const Number event = question.events[place];
+            const Number entry = event + 1;  // 0 is the head of the list of calls
+            place_[at(entry)] = place;
+            if (event < count()) {
+                join(last_call, entry);
+                last_call = entry;
+                rank_[at(event)] = calls++;
+            } else {
+                join(last_return == 0 ? returns() : last_return, entry);
+                last_return = entry;
+            }
         }
-        following_[at(last)] = 0;
-        previous_[0] = last;
+        join(last_call, 0);
+        join(last_return == 0 ? returns() : last_return, returns());
+        place_[at(returns())] = question.events.size();
+        for (const Number one : question.bars) is_bar_[at(one)] = true;
         must_ = static_cast<std::size_t>(std::ranges::count(question.pending, 0));
     }
 
     OrderFound run() {
         OrderFound found;
         std::size_t kept = 0;  // so much of the longest prefix is the beginning of the path
-        Number entry = following_[0];
+        look(found);
         while (must_ > 0) {
-            if (0 < entry && entry <= count()) {
-                if (++found.steps % kBetween == 0 && !go_on_()) return found;
-                const Number after = step(entry - 1);
-                entry = after != kImpossible && allowed(entry - 1) && take(entry - 1, after) ? following_[0]
-                                                                                             : following_[at(entry)];
+            if (choices_.size() > ours_.begin) {
+                const Number operation = choices_.back();
+                choices_.pop_back();
+                if (!go_on(found)) return found;
+                const Number after = step(operation, found);
+                if (after == kImpossible || !allowed(operation)) continue;
+                if (after == state_ && question_.pending[at(operation)]) continue;  // nothing would depend on it
+                if (take(operation, after)) look(found);
                 continue;
             }
-            // a return whose call was not taken, or the end: no call before it can come next
+            if (!ours_.all) {
+                gather();
+                continue;
+            }
+            // no call before the first return can come next
             if (path_.size() > found.order.size() || found.stuck == kNobody) {
                 found.order.resize(kept);
                 for (std::size_t i = kept; i < path_.size(); ++i) found.order.push_back(path_[i].operation);
                 kept = path_.size();
-                found.stuck = entry - count() - 1;
+                found.stuck = first_to_return();
             }
             if (path_.empty()) {
                 found.decided = true;
                 return found;
             }
-            entry = following_[at(give_back() + 1)];
+            give_back();
             kept = std::min(kept, path_.size());
         }
         found.decided = found.linearizable = true;
@@ -199,9 +220,17 @@ public:
 
 private:
     static constexpr std::uint64_t kBetween = 1024;
+    static constexpr int kGlance = 64;
+
+    // What is left to try of a configuration: from `begin` on in `choices_`, the last first; are these all that there are?
+    struct Choices {
+        std::size_t begin = 0;
+        bool all = false;
+    };
 
     struct Taken {
         Number operation, state, first, end;  // and what was before it
+        Choices choices;
     };
 
     static std::size_t at(Number index) { return static_cast<std::size_t>(index); }
@@ -212,7 +241,17 @@ private:
         return taken_[place / 64] >> place % 64 & 1;
     }
 
-    Number step(Number operation) {
+    Number returns() const { return 2 * count() + 1; }  // the head of the list of returns
+    Number first_to_return() const { return following_[at(returns())] - count() - 1; }
+
+    bool go_on(const OrderFound& found) {
+        if (found.steps < next_look_) return true;
+        next_look_ = found.steps + kBetween;
+        return go_on_();
+    }
+
+    Number step(Number operation, OrderFound& found) {
+        ++found.steps;
         const Number kind = question_.kinds[at(operation)];
         Number after = table_.get(state_, kind);
         if (after == StepTable::kUnknown) {
@@ -220,6 +259,44 @@ private:
             table_.put(state_, kind, after);
         }
         return after;
+    }
+
+    // The first choices of a configuration: an operation that only observes, or the one that has to return first. Of many
+    // only some are looked at, for that is done in every configuration.
+    void look(OrderFound& found) {
+        ours_ = {choices_.size(), false};
+        if (must_ == 0) return;
+        const std::size_t until = place_[at(following_[at(returns())])];
+        Number entry = following_[0];
+        for (int seen = 0; seen < kGlance && entry != 0 && place_[at(entry)] < until; ++seen) {
+            const Number operation = entry - 1;
+            if (may_be_moved(operation) && step(operation, found) != kImpossible && allowed(operation)) {
+                choices_.push_back(operation);
+                ours_.all = true;
+                return;
+            }
+            entry = following_[at(entry)];
+        }
+        choices_.push_back(first_to_return());
+    }
+
+    // It changes nothing for anybody, wherever it stands.
+    bool may_be_moved(Number operation) const {
+        return question_.observes[at(operation)] && !question_.pending[at(operation)] && !is_bar_[at(operation)];
+    }
+
+    // The other choices: all calls before the first return, by their own returns.
+    void gather() {
+        ours_.all = true;
+        const Number tried = first_to_return();
+        const std::size_t until = place_[at(tried + count() + 1)];
+        for (Number entry = following_[0]; entry != 0 && place_[at(entry)] < until; entry = following_[at(entry)])
+            if (entry - 1 != tried) choices_.push_back(entry - 1);
+        const auto deadline = [this](Number operation) {
+            return question_.pending[at(operation)] ? SIZE_MAX : place_[at(operation + count() + 1)];
+        };
+        std::ranges::stable_sort(choices_.begin() + static_cast<std::ptrdiff_t>(ours_.begin), choices_.end(),
+                                 std::ranges::greater{}, deadline);
     }
 
     bool allowed(Number operation) const {
@@ -233,7 +310,7 @@ private:
     // False if that is where it was before.
     bool take(Number operation, Number after) {
         const Number place = rank_[at(operation)];
-        const Taken before{operation, state_, first_, end_};
+        const Taken before{operation, state_, first_, end_, ours_};
         taken_[at(place) / 64] |= std::uint64_t{1} << at(place) % 64;
         end_ = std::max(end_, place + 1);
         while (first_ < end_ && taken_[at(first_) / 64] >> at(first_) % 64 & 1) ++first_;
@@ -252,7 +329,7 @@ private:
     }
 
     // Exactly in the reverse order of taking it.
-    Number give_back() {
+    void give_back() {
         const Taken one = path_.back();
         path_.pop_back();
         put_back(one);
@@ -261,7 +338,8 @@ private:
             link(one.operation + 1 + count());
         }
         link(one.operation + 1);
-        return one.operation;
+        choices_.resize(ours_.begin);
+        ours_ = one.choices;
     }
 
     void put_back(const Taken& one) {
@@ -281,6 +359,11 @@ private:
         return seen_.insert(key_);
     }
 
+    void join(Number before, Number after) {
+        following_[at(before)] = after;
+        previous_[at(after)] = before;
+    }
+
     void unlink(Number entry) {
         following_[at(previous_[at(entry)])] = following_[at(entry)];
         previous_[at(following_[at(entry)])] = previous_[at(entry)];
@@ -295,13 +378,18 @@ private:
     Ask ask_;
     GoOn go_on_;
     std::size_t most_words_;
-    std::vector<Number> following_, previous_;  // of entries: the head, calls from 1 on, then returns
+    std::vector<Number> following_, previous_;  // of entries: head of the calls, calls, returns, head of the returns
+    std::vector<std::size_t> place_;            // of entries, in the order of time
     std::vector<Number> rank_;                  // of operations, by time of the call
+    std::vector<bool> is_bar_;                  // operations after which some other cannot be taken any more
     std::vector<std::uint64_t> taken_;          // by rank
     Number first_ = 0, end_ = 0;                // rank of the first that was not taken; behind the last that was
     Number state_ = 0;
     std::size_t must_ = 0;                      // operations that returned and were not taken
     std::vector<Taken> path_;
+    std::vector<Number> choices_;  // of all configurations on the path, and of the one behind it:
+    Choices ours_;
+    std::uint64_t next_look_ = kBetween;
     StepTable table_;
     WordsSeen seen_;
     std::vector<std::uint64_t> key_;

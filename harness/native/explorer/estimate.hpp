@@ -45,7 +45,7 @@ public:
 
     // As many probes as the time allows, and as wide. Narrow ones first: while there is time for one of `wider` times the
     // width, which takes about so many times as long, it replaces those before. One that takes twice the time of all is
-    // given up. Interrupted: what the probes before say; without one, nothing.
+    // given up, the first after some more; interrupted: what the probes before say; without one, nothing.
     Estimate estimate(std::uint64_t most, double seconds) {
         Estimate result;
         std::vector<double> sizes;
@@ -53,7 +53,7 @@ public:
         const auto taken = [start] {
             return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         };
-        const auto stop = [&] { return is_over() || (!sizes.empty() && taken() > 2 * seconds); };
+        const auto stop = [&] { return is_over() || taken() > (sizes.empty() ? patience : 2) * seconds; };
         std::size_t width = std::min(widest_, narrowest);
         while (sizes.size() < most && !result.exact) {
             const double before = taken();
@@ -150,6 +150,7 @@ private:
 
     static constexpr std::size_t narrowest = 32;
     static constexpr std::size_t wider = 3;
+    static constexpr double patience = 5;
 
     Random random_;
     std::size_t widest_;
