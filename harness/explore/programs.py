@@ -166,7 +166,7 @@ WITH_DEAD = {
     "dead closer": program("dead closer", 48, ["Wx", "WRl"]),
     # a single message fills the ring: whoever replaces its dead writer publishes nothing himself, and wakes the reader
     "dead waker": program("dead waker", 32, ["W", "W", "r"]),
-    "dead waker of a batch": program("dead waker of a batch", 48, ["m", "W", "iN"]),
+    "dead waker of a batch": program("dead waker of a batch", 48, ["M", "W", "iN"]),
 }
 """Programs for the crash driver: nobody waits for what a dead worker would have done, but for a message."""
 

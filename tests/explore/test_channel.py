@@ -32,6 +32,14 @@ def test_a_scenario_is_right_in_every_execution(name: str, model: str) -> None:
     assert seen.histories > 0
 
 
+@pytest.mark.parametrize("name", [*CONVICTING, *WITH_DEAD])
+@pytest.mark.parametrize("driver", ["exhaustive", "pct"])
+def test_a_program_can_end_in_every_execution(name: str, driver: str) -> None:
+    """A call that waits for what nobody will do is the program's fault, and is reported as the channel's."""
+    seen = examine({**CONVICTING, **WITH_DEAD}[name], driver=driver, executions=2_000)  # type: ignore[arg-type]
+    assert not seen.schedule, seen.verdict
+
+
 @pytest.mark.parametrize("model", ["rc11", "sc"])
 @pytest.mark.parametrize("name", [*SMALL, *WITH_DEAD])
 def test_no_kill_anywhere_harms_the_survivors(name: str, model: str) -> None:

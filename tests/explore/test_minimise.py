@@ -59,7 +59,7 @@ def test_a_planted_bug_has_its_exact_minimum_and_it_replays(mutant: str) -> None
     name, *numbers = MINIMA[mutant]
     subject = subject_of(CONVICTING[name], mutant=mutant)
     found = _explorer.explore(subject).failures[0]
-    minimal = _explorer.minimise(subject, found.schedule)
+    minimal = _explorer.minimise(subject, found.schedule, seconds=60.0)
     assert counted(minimal) == tuple(numbers)
     assert minimal.exact
     assert switches_in(minimal.failure.schedule) == minimal.switches

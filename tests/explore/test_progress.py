@@ -29,7 +29,7 @@ SLEEP = "while (wakes.load(memory_order_acquire) == seen) sim::pause();"
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("model", ["rc11", "sc"])
 def test_a_scenario_gets_on_whoever_stops_or_dies(name: str, model: str) -> None:
-    seen = examine(SMALL[name], driver="progress", model=model)  # type: ignore[arg-type]
+    seen = examine(SMALL[name], driver="progress", model=model, seconds=240.0)  # type: ignore[arg-type]
     assert seen.verdict.outcome is Outcome.PASS, seen.verdict
     reason = seen.verdict.reason
     lock_free = re.search(
