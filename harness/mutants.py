@@ -74,6 +74,9 @@ _NEEDS = {
     "unchecked-batch": Needs(workers=2, operations=6, switches=3),  # a lap during the last operation of a batch
     "unchecked-state": Needs(workers=2, operations=4, switches=2),  # a message, its read and another, while one looks
     "late-tail": Needs(workers=2, operations=4, switches=3, kills=1),  # a batch that a lap overtakes, and a write
+    # a sleeper, the message that it misses, and a write that finds no room beside it
+    "silent-recovery": Needs(workers=3, operations=3, switches=2, kills=1),
+    "late-timeout": Needs(workers=1, operations=1),  # a wait that is in vain; the sequential specification has no clock
     "take-owner-relaxed": Needs(workers=2, operations=2, switches=1, stale=1),
     "give-owner-relaxed": Needs(workers=3, operations=3, switches=2, stale=1),
     "give-owner-fence-release": Needs(workers=2, operations=2, switches=1, stale=1),

@@ -614,10 +614,12 @@ private:
         }
     }
 
-    // The deadline; where a planted bug makes time-outs come early, half the time to it.
+    // The deadline; where a planted bug makes time-outs come early or late, half the time to it or ten times that.
     Nanoseconds planted(Nanoseconds deadline) {
-        if (!design_.plants(Bug::early_timeout) || deadline == never) return deadline;
-        return deadline - (deadline - memory_.now()) / 2;
+        if (deadline == never) return deadline;
+        if (design_.plants(Bug::early_timeout)) return deadline - (deadline - memory_.now()) / 2;
+        if (design_.plants(Bug::late_timeout)) return deadline + (deadline - memory_.now()) * 9;
+        return deadline;
     }
 
     bool looks_empty() {

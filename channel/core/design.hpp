@@ -76,6 +76,7 @@ enum class Bug : unsigned {
     late_tail,             // a batch stores tail at its end only
     silent_partial,        // a batch that did not fit whole wakes nobody
     silent_recovery,       // recovery wakes nobody
+    late_timeout,          // a time-out is reported at ten times its time
     count
 };
 

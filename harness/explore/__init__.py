@@ -152,7 +152,7 @@ def examine(
         size = estimate_size(
             subject_of(program, mutant=mutant, every=every),
             model=model,
-            seen=seen.executions + seen.cut,
+            seen=seen.executions + seen.cut + seen.bounded,
             taken=taken,
             seconds=min(max(shortest, taken / 10), longest, seconds / 10),
         )

@@ -76,7 +76,7 @@ class Shares:
         spent = 0
         for each in seen:
             self._left += each.left
-            spent += each.executions + each.cut
+            spent += each.executions + each.cut + each.bounded
         if part.executions != ENDLESS:
             self._executions += max(0, part.executions - spent)
 
@@ -143,7 +143,7 @@ def collect(
     """
     collected = collected or Collected()
     if executions is not None:
-        executions -= collected.executions + collected.cut
+        executions -= collected.executions + collected.cut + collected.bounded
     shares = Shares(pieces, executions, deadline, alone=engine.is_here)
     try:
         for part, seen in _explored(engine, task, shares, deadline):

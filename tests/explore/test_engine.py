@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,9 +22,9 @@ import harness.cluster
 from harness import _explorer
 from harness.engine import Engine, EngineError, EngineLost, EngineUnreachable, deal, open_engine
 from harness.explore import ExploreError, examine, replay
-from harness.explore.parts import Part, Piece, Task, explore_part
+from harness.explore.parts import Part, Piece, Seen, Task, explore_part
 from harness.explore.programs import CONVICTING, SMALL, WITH_DEAD
-from harness.explore.sharing import Shares
+from harness.explore.sharing import Collected, Shares, collect
 from harness.stress import EXECUTORS, Cell, stress
 from harness.verdict import Outcome
 from scenarios import SCENARIOS
@@ -65,6 +66,32 @@ def share_queue(engine: Engine, size: tuple[int, int], marker: Path | None = Non
         complete += seen
         left += more
     return complete
+
+
+# --- bounds ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_execution_counts_against_the_bound_however_it_ends() -> None:
+    shares = Shares([Piece(), Piece()], 10, time.monotonic() + 60, alone=True)
+    part = shares.first()
+    assert part is not None
+    assert part.executions == 10
+    shares.take_back(part, [Seen(executions=1, cut=2, bounded=3, left=(Piece(),))])
+    part = shares.next_part(1)
+    assert part is not None
+    assert part.executions == 4
+    shares.take_back(part, [Seen(executions=1, cut=1, bounded=2, left=(Piece(),))])
+    assert shares.next_part(1) is None
+
+
+@pytest.mark.parametrize("before", [Collected(executions=5), Collected(cut=5), Collected(bounded=5)])
+def test_what_was_seen_before_belongs_to_the_same_bound(before: Collected) -> None:
+    task = Task(CONVICTING["full"], "exhaustive", "rc11", "", 2)
+    spent = before.executions + before.cut + before.bounded
+    with open_engine("", 1, None) as engine:
+        seen = collect(engine, task, [Piece()], executions=7, deadline=time.monotonic() + 60, collected=before)
+    assert seen.executions + seen.cut + seen.bounded - spent == 2
+    assert not seen.exhausted
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.explore import examine, explore, replay
+from harness.explore.exploration import Model
 from harness.explore.programs import CONVICTING, WITH_DEAD
 from harness.mutants import Mutant, Nature, all_mutants
 from harness.program import Program
@@ -64,6 +65,17 @@ def test_the_program_of_a_mutant_acquits_the_channel(name: str) -> None:
     assert explore(PROGRAMS[name]).outcome is Outcome.PASS
     if name in WITH_DEAD:
         assert explore(PROGRAMS[name], driver="crash").outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("model", ["rc11", "sc"])
+def test_no_call_answers_long_after_its_deadline_whoever_dies(model: Model) -> None:
+    """The allowance of channel_program.hpp is enough for rounds that are lost to others, and for a recovery."""
+    program = CONVICTING["timeouts"]
+    assert explore(program, driver="crash", model=model).outcome is Outcome.PASS
+    for driver in ("exhaustive", "crash"):
+        verdict = explore(program, driver=driver, model=model, mutant="late-timeout")  # type: ignore[arg-type]
+        assert (verdict.outcome, verdict.rule) == (Outcome.FAIL, "history")
+        assert "an answer 9000000 ns after the deadline of its call" in verdict.reason
 
 
 @pytest.mark.parametrize("mutant", CRASHES, ids=lambda mutant: mutant.name)

@@ -68,6 +68,12 @@ CERTAIN = {
         "timeliness",
         ("early time-out",),
     ),
+    # ten times its time is longer than the run
+    "late-timeout": Trap(
+        channel(script({"kind": Kind.READ, "timeout": 300_000_000}, {"kind": Kind.TRY_WRITE, "value": 1, "size": 8})),
+        "progress",
+        ("did not finish",),
+    ),
     "doubled-message": Trap(TRAFFIC, "integrity", ("duplicated",)),
     "dropped-message": Trap(TRAFFIC, "integrity", ("lost",)),
     "torn-payload": Trap(TRAFFIC, "integrity", ("torn",)),
@@ -215,10 +221,21 @@ BATCH_VICTIM = channel(
     TRIES,
     capacity=256,
 )
+# The victim's only message fills the ring, and nobody but whoever replaces its writer can wake the reader: the next
+# message does not fit beside it, and a slice is longer than the run. At step 10 the header is published.
+WAKER = channel(
+    script({"kind": Kind.WRITE, "value": message_value(0, 0), "size": 24, "think": 20_000_000}),
+    script({"kind": Kind.WRITE, "value": message_value(1, 0), "size": 24, "think": 60_000_000}),
+    script({"kind": Kind.READ}, {"kind": Kind.READ}),
+    capacity=64,
+    slice_ns=100_000_000_000,
+    spins=0,
+)
 CRASH = {
     "no-recovery": Trap(VICTIM, "progress", ("did not finish",), kill=(Kill(0, after=5, step=6),)),
     "trusting-recovery": Trap(VICTIM, "progress", ("did not finish",), kill=(Kill(0, after=5, step=10),)),
     "late-tail": Trap(BATCH_VICTIM, "progress", ("did not finish",), kill=(Kill(0, after=0, step=330),), noise=NOISE),
+    "silent-recovery": Trap(WAKER, "progress", ("did not finish",), kill=(Kill(0, after=0, step=10),)),
 }
 
 TRAPS = {**CERTAIN, **RACY, **CRASH}
@@ -284,6 +301,16 @@ def test_the_faithful_channel_recovers_from_a_kill_at_any_step(step: int) -> Non
     assert rules(VICTIM, execution) == set()
     assert execution.finished
     assert execution.drained
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_who_replaces_a_dead_writer_wakes_the_reader_beside_its_message(step: int) -> None:
+    """Up to its last access before the owner word is given back; from then on nobody but the slice wakes the reader."""
+    execution = processes.run(WAKER, kill=(Kill(0, after=0, step=step),), deadline_s=20)
+    assert rules(WAKER, execution) == set()
+    assert execution.finished
+    assert execution.drained
+    assert [death.worker for death in execution.dead] == [0]
 
 
 @pytest.mark.parametrize("step", [20, 120, 330])

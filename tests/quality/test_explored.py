@@ -39,6 +39,7 @@ RARE = {
     "unchecked-batch",
     "silent-partial",
     "late-tail",
+    "silent-recovery",
 }
 
 

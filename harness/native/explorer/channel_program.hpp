@@ -339,6 +339,14 @@ private:
                 "a time-out " + std::to_string(deadline - channel.memory().now()) + " ns before its deadline",
                 std::source_location::current());
         }
+        if (takes_deadline(operation.kind) && deadline < SimMemory::endless) {
+            const ipc::Nanoseconds late = channel.memory().now() - deadline;
+            if (late > most_late(effort)) {
+                Machine::running()->fail(Fault::history,
+                                         "an answer " + std::to_string(late) + " ns after the deadline of its call",
+                                         std::source_location::current());
+            }
+        }
         Call& call = log[log.used() - 1].call;  // of a batch: what is left of it
         if (operation.kind == Kind::read_many && ok) {
             for (std::size_t at = 0; at < messages; ++at) deliver(log[first + at], incoming, at);
@@ -351,6 +359,13 @@ private:
         call.status = static_cast<std::uint8_t>(status);
         if (operation.kind == Kind::peek) log[first].words = 0;  // nobody waits for a peek to be over
         return status;
+    }
+
+    // How long after its deadline a call may answer. Time passes in pauses only: in the one in which the deadline passes,
+    // then once for each round that was lost to others, and for each entry that a recovery goes past.
+    ipc::Nanoseconds most_late(const ipc::Effort& effort) const {
+        const auto entries = static_cast<ipc::Nanoseconds>(plan_.capacity / ipc::kEntryAlignment);
+        return SimMemory::longest_pause * (1 + effort.conflicts + effort.recoveries * entries);
     }
 
     // Until the call returns it may have removed any number of messages.

@@ -213,13 +213,13 @@ public:
             if (suspects_again && here.choose(2, where) == 1) {
                 ++mine.suspicions;
                 mine.suspected = mine.owner;
-                advance(mine.now + long_enough);
+                advance(mine.now + longest_pause);
                 here.go_round(where);
                 return;
             }
             if (waits_for_owner && !suspects_again && mine.in_vain) here.choose(1, where);  // time would still pass
             if (mine.deadline < endless && here.choose(2, where) == 1) {
-                advance(std::max(mine.now + long_enough, mine.deadline));
+                advance(std::max(mine.now + longest_pause, mine.deadline));
                 here.go_round(where);
                 return;
             }
@@ -230,11 +230,10 @@ public:
             here.pause(where);
     }
 
-    static constexpr Nanoseconds endless = ipc::never / 2;  // a deadline so late does not come
+    static constexpr Nanoseconds endless = ipc::never / 2;   // a deadline so late does not come
+    static constexpr Nanoseconds longest_pause = 2'000'000;  // to suspect an owner, and for a late call to give up
 
 private:
-    static constexpr Nanoseconds long_enough = 2'000'000;  // to suspect an owner, and for a late call to give up
-
     // The first word of a payload says which message it is (payload.hpp). What is copied from the ring's start on is the
     // rest of one, since a header comes before it.
     bool names(Offset at, std::size_t size) const { return size >= 8 && at != block_->geometry().ring(); }
