@@ -276,6 +276,17 @@ def test_the_round_trip_limit_ends_calls_without_a_timeout() -> None:
     assert channel.state().counters["write"].retries - retries == 5 - 1
 
 
+def test_the_round_trip_limit_ends_a_call_that_tries_and_only_loses() -> None:
+    memory = bytearray(suggest_size(64))
+    channel = Channel.create_in(memory, config=ChannelConfig(max_round_trips=5))
+    memory[64:72] = (1 << 12 | 5).to_bytes(8, "little")  # another writer is inside
+    with pytest.raises(ChannelRetryLimit) as caught:
+        channel.try_write(b"")
+    assert caught.value.rounds == 5
+    counters = channel.state().counters["write"]
+    assert (counters.conflicts, counters.retries) == (5, 5 - 1)
+
+
 def test_state_and_counters(channel: Channel) -> None:
     first = channel.write(b"abc")
     channel.write(b"x" * 20)
