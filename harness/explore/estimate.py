@@ -35,6 +35,8 @@ class Size:
         if not self.probes:
             return "how large the program is could not be estimated in this time"
         spread = f"{self.probes} probes from {_power(self.lowest)} to {_power(self.highest)}"
+        if self.probes == 1:
+            spread = "one probe"
         return (
             f"the program has about {_power(self.executions)} executions ({spread}), {about(self.seconds)} at this rate"
         )
@@ -45,11 +47,13 @@ def estimate_size(subject: _explorer.Subject, *, model: str, seen: int, taken: f
 
     Args:
         seconds: the estimate may take, about; where probes would take longer, they are narrower, and guess lower; where
-            even a narrow one does, there is none.
+            even a narrow one does, there is none. Nor is there one that `seen` has already shown to be too low.
     """
     estimate = _explorer.estimate(subject, model=model, width=WIDTH, seconds=seconds)
+    if estimate.median < seen:
+        return Size(0.0, 0.0, 0.0, 0, 0.0)
     rate = max(seen, 1) / max(taken, 1e-6)
-    left = max(0.0, estimate.median - seen) / rate
+    left = (estimate.median - seen) / rate
     return Size(estimate.median, estimate.lowest, estimate.highest, estimate.probes, left)
 
 

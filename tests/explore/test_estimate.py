@@ -63,11 +63,11 @@ def test_an_exploration_cut_short_says_how_large_the_program_is() -> None:
     seen = examine(small_scenario("mwmr", messages=4), executions=2_000)
     assert seen.verdict.outcome is Outcome.INCONCLUSIVE
     assert seen.size is not None
-    # the probes that the time allows guess low, but not as low as what was gone through
     assert seen.size.executions > seen.executions
     assert re.search(
         r"not exhausted, and nothing found: .*; the program has about \de\d+ executions "
-        r"\(\d+ probes from \S+ to \S+\), about \S+ (min|h|days|years) at this rate; sample instead: --driver pct",
+        r"\((one probe|\d+ probes from \S+ to \S+)\), about \S+ (min|h|days|years) at this rate; "
+        r"sample instead: --driver pct",
         seen.verdict.reason,
     )
     assert examine(SMALL["mwsr"]).size is None
@@ -86,6 +86,17 @@ def test_where_no_probe_ends_in_time_there_is_no_size() -> None:
     subject = subject_of(small_scenario("mwmr", messages=4))
     size = estimate_size(subject, model="rc11", seen=1, taken=1.0, seconds=0.0)
     assert (size.probes, str(size)) == (0, "how large the program is could not be estimated in this time")
+
+
+def test_an_estimate_below_what_was_seen_is_none() -> None:
+    subject = _explorer.vyukov_queue(3, 2)
+    size = estimate_size(subject, model="rc11", seen=10**9, taken=1.0, seconds=1.0)
+    assert (size.probes, str(size)) == (0, "how large the program is could not be estimated in this time")
+    assert estimate_size(subject, model="rc11", seen=1, taken=1.0, seconds=1.0).executions > 1
+
+
+def test_a_single_probe_has_no_spread() -> None:
+    assert "(one probe), about 40 min" in str(Size(1e6, 1e6, 1e6, 1, 2_400.0))
 
 
 def run(*arguments: str) -> Result:
