@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from harness import _explorer
 from harness.explore.exploration import ExploreError, Model
-from harness.explore.subject import subject_among
+from harness.explore.subject import subject_among, subject_of
 from harness.explore.trace import access
 from harness.program import Program
 from harness.record import Interleaving, Step
@@ -42,11 +42,12 @@ def trace(
         ExploreError: the schedule is malformed or belongs to another program.
     """
     among = partial(subject_among, program, mutant=mutant, every=every, kills=kills, reckoned=reckoned, alone=alone)
-    subject = among()
-    # of the survivors' program too where nobody dies: what the driver 'crash' finds while everybody lives
-    survivors = among(survivors=True)
-    if _belongs(schedule, survivors):
-        subject = survivors
+    # of the survivors' program too where nobody dies: what the driver 'crash' finds while everybody lives; and of the
+    # program as it is where somebody does: what was killed step by step
+    candidates = [among(), among(survivors=True)]
+    if alone is None:
+        candidates.append(subject_of(program, mutant=mutant, every=every, kills=kills, reckoned=reckoned))
+    subject = next((each for each in candidates if _belongs(schedule, each)), candidates[0])
     try:
         return _explorer.trace(subject, schedule, model=model, alone=_NOBODY if alone is None else alone)
     except ValueError as error:
