@@ -5,6 +5,7 @@ Who is killed by SIGTERM's default action leaves segments, worktrees, and proces
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -48,6 +49,8 @@ def follow_parent() -> None:
         raise PartTerminated(_EXIT_CODE)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # of what a task needs, what does not bear to be interrupted while it is imported: until then SIGTERM ends at once
+    importlib.import_module("numpy")
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,9 @@ def segments_of(pids: list[int]) -> list[str]:
     return [path.name for pid in pids for path in Path("/dev/shm").glob(f"ipc-harness-{pid}-*")]
 
 
-def until(holds: object) -> None:
+def until(holds: Callable[[], object]) -> None:
     deadline = time.monotonic() + DEADLINE_S
-    while not holds():  # type: ignore[operator]
+    while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
