@@ -77,6 +77,8 @@ _NEEDS = {
     # a sleeper, the message that it misses, and a write that finds no room beside it
     "silent-recovery": Needs(workers=3, operations=3, switches=2, kills=1),
     "late-timeout": Needs(workers=1, operations=1),  # a wait that is in vain; the sequential specification has no clock
+    "blind-read-timeout": Needs(workers=1, operations=1),
+    "blind-write-timeout": Needs(workers=2, operations=2, switches=2),  # two writers who meet, and room
     "take-owner-relaxed": Needs(workers=2, operations=2, switches=1, stale=1),
     "give-owner-relaxed": Needs(workers=3, operations=3, switches=2, stale=1),
     "give-owner-fence-release": Needs(workers=2, operations=2, switches=1, stale=1),

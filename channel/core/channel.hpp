@@ -575,6 +575,7 @@ private:
             const bool go_on = hook.waiting([&] { pause_writer(status, rounds, deadline, backoff, effort); });
             if (!go_on) return Status::interrupted;
             last = last || (deadline != never && memory_.now() >= deadline);
+            if (last && design_.plants(Bug::blind_write_timeout)) return Status::timeout;
         }
     }
 
@@ -611,6 +612,7 @@ private:
             const Nanoseconds slice = limited ? backoff.next() : policy_.slice;
             if (!hook.waiting([&] { await_message(deadline, slice, effort); })) return Status::interrupted;
             last = deadline != never && memory_.now() >= deadline;
+            if (last && design_.plants(Bug::blind_read_timeout)) return Status::timeout;
         }
     }
 

@@ -77,6 +77,8 @@ enum class Bug : unsigned {
     silent_partial,        // a batch that did not fit whole wakes nobody
     silent_recovery,       // recovery wakes nobody
     late_timeout,          // a time-out is reported at ten times its time
+    blind_read_timeout,    // a read times out without a look at the ring after its deadline
+    blind_write_timeout,   // a write times out without a look at the ring after its deadline
     count
 };
 

@@ -78,6 +78,15 @@ def test_no_call_answers_long_after_its_deadline_whoever_dies(model: Model) -> N
         assert "an answer 9000000 ns after the deadline of its call" in verdict.reason
 
 
+@pytest.mark.parametrize("model", ["rc11", "sc"])
+@pytest.mark.parametrize("mutant", ["blind-read-timeout", "blind-write-timeout"])
+def test_a_time_out_needs_a_look_at_the_channel_after_the_deadline(mutant: str, model: Model) -> None:
+    """One that nothing contradicts, too: no worker alone could tell that the channel was empty, or full, by then."""
+    verdict = explore(CONVICTING["timeouts"], model=model, mutant=mutant)
+    assert (verdict.outcome, verdict.rule) == (Outcome.FAIL, "history")
+    assert "without a look at the channel after its deadline" in verdict.reason
+
+
 @pytest.mark.parametrize("mutant", CRASHES, ids=lambda mutant: mutant.name)
 def test_a_mutant_of_the_recovery_does_not_show_while_everybody_lives(mutant: Mutant) -> None:
     assert explore(PROGRAMS[mutant.program], mutant=mutant.name).outcome is Outcome.PASS

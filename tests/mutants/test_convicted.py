@@ -193,6 +193,25 @@ RACY = {
         "integrity",
         ("torn", "invented", "duplicated"),
     ),
+    # what a wait for a message or for room ended on came in the last moments before the deadline
+    "blind-read-timeout": Trap(
+        channel(
+            writes(0, 1000, size=8, think=100_000),
+            script(*({"kind": Kind.READ, "timeout": 100_000} for _ in range(1000))),
+            spins=0,
+        ),
+        "fifo",
+        ("EMPTY",),
+    ),
+    "blind-write-timeout": Trap(
+        channel(
+            writes(0, 1000, size=8, timeout=100_000),
+            script(*({"kind": Kind.TRY_READ, "think": 100_000} for _ in range(1000))),
+            capacity=64,
+        ),
+        "fifo",
+        ("FULL",),
+    ),
     "lost-wakeup": Trap(
         channel(
             writes(0, 3000, size=8, think=3000),

@@ -333,20 +333,7 @@ private:
             case Kind::count: break;
         }
         const bool ok = status == ipc::Status::ok;
-        if (status == ipc::Status::timeout && channel.memory().now() < deadline) {
-            Machine::running()->fail(
-                Fault::history,
-                "a time-out " + std::to_string(deadline - channel.memory().now()) + " ns before its deadline",
-                std::source_location::current());
-        }
-        if (takes_deadline(operation.kind) && deadline < SimMemory::endless) {
-            const ipc::Nanoseconds late = channel.memory().now() - deadline;
-            if (late > most_late(effort)) {
-                Machine::running()->fail(Fault::history,
-                                         "an answer " + std::to_string(late) + " ns after the deadline of its call",
-                                         std::source_location::current());
-            }
-        }
+        check_deadline(worker, operation.kind, status, deadline, effort);
         Call& call = log[log.used() - 1].call;  // of a batch: what is left of it
         if (operation.kind == Kind::read_many && ok) {
             for (std::size_t at = 0; at < messages; ++at) deliver(log[first + at], incoming, at);
@@ -359,6 +346,24 @@ private:
         call.status = static_cast<std::uint8_t>(status);
         if (operation.kind == Kind::peek) log[first].words = 0;  // nobody waits for a peek to be over
         return status;
+    }
+
+    // A time-out comes after the deadline, and after a look at the channel since: without it nobody knows that the channel
+    // was FULL or EMPTY at an instant after the deadline. No call answers long after its deadline.
+    void check_deadline(int worker, harness::Kind kind, ipc::Status status, ipc::Nanoseconds deadline,
+                        const ipc::Effort& effort) {
+        if (!takes_deadline(kind) || deadline >= SimMemory::endless) return;
+        const SimBlock::Clock& clock = block_->clock(worker);
+        Machine& machine = *Machine::running();
+        const auto fail = [&machine](std::string what) {
+            machine.fail(Fault::history, std::move(what), std::source_location::current());
+        };
+        const ipc::Nanoseconds late = clock.now - deadline;
+        const bool timed_out = status == ipc::Status::timeout;
+        if (timed_out && late < 0) fail("a time-out " + std::to_string(-late) + " ns before its deadline");
+        if (timed_out && clock.late == machine.consumed())
+            fail("a time-out without a look at the channel after its deadline");
+        if (late > most_late(effort)) fail("an answer " + std::to_string(late) + " ns after the deadline of its call");
     }
 
     // How long after its deadline a call may answer. Time passes in pauses only: in the one in which the deadline passes,
