@@ -224,7 +224,7 @@ def _results(
     while time.monotonic_ns() < begin:
         pass
     seen = make_calls(
-        subject, calls, time.monotonic_ns, interruptions, lambda number: connection.send(("begins", number))
+        subject, calls, time.monotonic_ns, interruptions.perhaps, lambda number: connection.send(("begins", number))
     )
     results = list(seen)
     return [

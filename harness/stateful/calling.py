@@ -1,7 +1,8 @@
 """Calls on an object that several threads share: one worker's part of a parallel run, and such a run on threads.
 
-A race is met by chance. Chance is helped: the workers are interrupted at random lines of their Python code, and the
-interpreter is asked to switch threads often.
+A race is met by chance. Chance is helped: in every other run the workers' lines of Python are interleaved as a seed has
+it, whatever else the machine does; in the others they run freely, as native code needs it, interrupted at random lines,
+and the interpreter is asked to switch threads often.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any
 
 from harness.stateful.observation import Call, Observed, ParallelError, ParallelProgram, Raised
+from harness.stateful.turns import Schedule, Turns, schedule
 
-__all__ = ["PATIENCE_S", "Interruptions", "check_operations", "did_not_return", "make_calls", "run_on_threads"]
+__all__ = ["PATIENCE_S", "Interruptions", "OnThreads", "check_operations", "did_not_return", "make_calls"]
 
 PATIENCE_S = 5.0
 """The calls of a run that have not returned by then are said to hang."""
@@ -56,33 +59,35 @@ class Interruptions:
         if self._chance.random() < _INTERRUPTION:
             time.sleep(self._chance.random() * self._longest_s)  # hides nothing: it makes races likely
 
-    def trace(self, _frame: FrameType, _event: str, _argument: Any) -> Any:
-        """For `sys.settrace`."""
-        self.perhaps()
-        return self.trace
-
 
 def make_calls(
     subject: Any,
     calls: Sequence[Call],
     clock: Callable[[], int],
-    interruptions: Interruptions,
+    pause: Callable[[], object],
     begins: Callable[[int], object] = lambda _: None,
 ) -> Iterator[tuple[Any, int, int]]:
     """Make calls one after another; of each the result, when it began and when it ended.
 
     Args:
-        clock: of the instants. begins: is told the number of every call before it begins.
+        clock: of the instants. pause: is called before every call, and at the lines of Python that it executes.
+        begins: is told the number of every call before it begins.
     """
+
+    def trace(_frame: FrameType, event: str, _argument: Any) -> Any:
+        if event == "line":
+            pause()
+        return trace
+
     before = sys.gettrace()
     for number, call in enumerate(calls):
         method = getattr(subject, call.name)
         keywords = dict(call.keywords)
         result: Any
         begins(number)
-        interruptions.perhaps()
+        pause()
         invoked = clock()
-        sys.settrace(interruptions.trace)
+        sys.settrace(trace)
         try:
             result = method(*call.arguments, **keywords)
         except Exception as error:
@@ -92,31 +97,55 @@ def make_calls(
         yield result, invoked, clock()
 
 
-def run_on_threads(make: Callable[[], Any], program: ParallelProgram, seed: int = 0) -> tuple[Observed, ...]:
-    """Run a program once on a new object, a thread per worker.
+class OnThreads:
+    """Runs programs on new objects, a thread per worker.
 
     Args:
-        make: makes the object. program: the calls. seed: of where the workers' Python code is interrupted.
-
-    Raises:
-        ParallelError: the object lacks an operation.
-        TimeoutError: a call did not return within `PATIENCE_S`; its thread, which nothing can end, stays behind.
+        make: makes the object.
     """
-    subject = make()
-    check_operations(subject, program.calls)
-    counter = itertools.count()  # its next() is one step under the GIL: a total order of beginnings and ends
-    history = _together(subject, {-1: program.prefix}, counter, seed)
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    try:
-        history += _together(subject, dict(enumerate(program.workers)), counter, seed)
-    finally:
-        sys.setswitchinterval(before)
-    return tuple(sorted(history, key=lambda observed: observed.invoked))
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._last: ParallelProgram | None = None
+        self._steps = 0
+
+    def __call__(self, program: ParallelProgram, seed: int = 0) -> tuple[Observed, ...]:
+        """Run a program once.
+
+        Args:
+            program: the calls. seed: of how the workers' lines of Python are interleaved if it is even; of where they
+                are interrupted if it is odd.
+
+        Raises:
+            ParallelError: the object lacks an operation.
+            TimeoutError: a call did not return within `PATIENCE_S`; its thread, which nothing can end, stays behind.
+        """
+        subject = self._make()
+        check_operations(subject, program.calls)
+        counter = itertools.count()  # its next() is one step under the GIL: a total order of beginnings and ends
+        history = _together(subject, {-1: program.prefix}, counter, seed, None)
+        workers = [worker for worker, calls in enumerate(program.workers) if calls]
+        turns = Turns(workers, self._schedule(program, workers, seed)) if seed % 2 == 0 and workers else None
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        try:
+            history += _together(subject, dict(enumerate(program.workers)), counter, seed, turns)
+        finally:
+            sys.setswitchinterval(before)
+        if turns:
+            self._last, self._steps = program, turns.steps
+        return tuple(sorted(history, key=lambda observed: observed.invoked))
+
+    def _schedule(self, program: ParallelProgram, workers: Sequence[int], seed: int) -> Schedule:
+        return schedule(workers, self._steps, seed // 2 if program is self._last else 0)
 
 
 def _together(
-    subject: Any, parts: dict[int, tuple[Call, ...]], counter: itertools.count[int], seed: int
+    subject: Any,
+    parts: dict[int, tuple[Call, ...]],
+    counter: itertools.count[int],
+    seed: int,
+    turns: Turns | None,
 ) -> list[Observed]:
     parts = {worker: calls for worker, calls in parts.items() if calls}
     if not parts:
@@ -127,12 +156,18 @@ def _together(
 
     def work(worker: int, calls: tuple[Call, ...]) -> None:
         barrier.wait(PATIENCE_S)
-        seen = make_calls(subject, calls, counter.__next__, Interruptions(f"{seed} {worker}"))
+        pause = partial(turns.step, worker) if turns else Interruptions(f"{seed} {worker}").perhaps
         try:
+            if turns:
+                turns.begin(worker)
+            seen = make_calls(subject, calls, counter.__next__, pause)
             for call, told in zip(calls, seen, strict=True):
                 made[worker].append(Observed(worker, call, *told))
         except BaseException as error:
             ended[worker] = error
+        finally:
+            if turns:
+                turns.end(worker)
 
     threads = {part[0]: threading.Thread(target=work, args=part, daemon=True) for part in parts.items()}
     for thread in threads.values():

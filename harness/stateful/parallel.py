@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from hypothesis import Phase, find, settings
@@ -25,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from harness.checks.specifications import Specification
 from harness.stateful.attached import Attached, Crew
-from harness.stateful.calling import run_on_threads
+from harness.stateful.calling import OnThreads
 from harness.stateful.observation import (
     Call,
     Counterexample,
@@ -87,8 +86,14 @@ def _calls_of(name: str, arguments: st.SearchStrategy[tuple[Any, ...]]) -> st.Se
 def _programs(
     calls: st.SearchStrategy[Call], workers: int, most_prefix: int, most_calls: int
 ) -> st.SearchStrategy[ParallelProgram]:
-    suffix = st.lists(calls, max_size=most_calls).map(tuple)
-    return st.builds(ParallelProgram, st.lists(calls, max_size=most_prefix).map(tuple), st.tuples(*[suffix] * workers))
+    suffix = _often_full(calls, most_calls)
+    return st.builds(ParallelProgram, _often_full(calls, most_prefix), st.tuples(*[suffix] * workers))
+
+
+def _often_full(calls: st.SearchStrategy[Call], most: int) -> st.SearchStrategy[tuple[Call, ...]]:
+    """At most so many calls, and half of the time so many: long programs have more races than short ones."""
+    sizes = st.sampled_from([*range(most), *[most] * max(1, most)])
+    return sizes.flatmap(lambda size: st.lists(calls, min_size=size, max_size=size)).map(tuple)
 
 
 def _check_specification(specification: Specification) -> None:
@@ -105,7 +110,7 @@ def _check_specification(specification: Specification) -> None:
 
 
 def _executor(make: Callable[[], Any] | Attached) -> AbstractContextManager[_Run]:
-    return Crew(make) if isinstance(make, Attached) else nullcontext(partial(run_on_threads, make))
+    return Crew(make) if isinstance(make, Attached) else nullcontext(OnThreads(make))
 
 
 def reproduce(
@@ -136,7 +141,7 @@ def find_counterexample(
     *,
     workers: int = 2,
     most_prefix: int = 4,
-    most_calls: int = 3,
+    most_calls: int = 5,
     tries: int = 30,
     max_examples: int = 100,
     reproductions: int = REPRODUCTIONS,

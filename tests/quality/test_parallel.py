@@ -14,7 +14,7 @@ from examples.naive_queue import OPERATIONS, BoundedQueue, NaiveQueue
 from examples.naive_queue_machine import QueueMachine
 from harness.checks.specifications import Operation, SpecificationError
 from harness.checks.specifications.operation import StepError
-from harness.stateful.calling import run_on_threads
+from harness.stateful.calling import OnThreads
 from harness.stateful.observation import Call, ParallelProgram
 from harness.stateful.parallel import NotLinearizable, ParallelError, check_parallel, find_counterexample, reproduce
 from harness.stateful.report import describe
@@ -184,7 +184,7 @@ def test_what_make_raises_comes_out() -> None:
 def test_a_call_beforehand_that_hangs_is_cut_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.stateful.calling.PATIENCE_S", 0.2)
     with pytest.raises(TimeoutError, match=r"beforehand: put\(3\) did not return within 0.2 s"):
-        run_on_threads(StuckQueue, ParallelProgram(tuple(Call("put", (item,)) for item in (1, 2, 3)), ()))
+        OnThreads(StuckQueue)(ParallelProgram(tuple(Call("put", (item,)) for item in (1, 2, 3)), ()))
 
 
 def test_how_threads_are_switched_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,13 +196,13 @@ def test_how_threads_are_switched_is_restored(monkeypatch: pytest.MonkeyPatch) -
             during.append(sys.getswitchinterval())
             return 1
 
-    run_on_threads(Looking, ParallelProgram((), ((Call("get"),), (Call("get"),))))
+    OnThreads(Looking)(ParallelProgram((), ((Call("get"),), (Call("get"),))))
     assert max(during) < before
     assert sys.getswitchinterval() == before
     monkeypatch.setattr("harness.stateful.calling.PATIENCE_S", 0.2)
     put = Call("put", (1,))
     with pytest.raises(TimeoutError):
-        run_on_threads(StuckQueue, ParallelProgram((put, put), ((put,), ())))
+        OnThreads(StuckQueue)(ParallelProgram((put, put), ((put,), ())))
     assert sys.getswitchinterval() == before
 
 
