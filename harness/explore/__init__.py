@@ -15,6 +15,7 @@ from functools import partial
 from typing import get_args
 
 from harness.engine import Engine, open_engine
+from harness.explore.ending import why_unending
 from harness.explore.estimate import Size, estimate_size
 from harness.explore.exploration import EVERY, INTERNAL, Cost, Driver, Exploration, ExploreError, Model
 from harness.explore.interleaving import trace
@@ -134,6 +135,10 @@ def examine(
     deadline = start + seconds
     task = Task(program, driver, model, mutant, every)
     subject_of(program, mutant=mutant, every=every)  # what is wrong with the program is said here and not in a part
+    if driver != "crash":  # beside the dead nobody waits (`beside_dead`)
+        unending = why_unending(program)
+        if unending:
+            raise ExploreError(unending)
     with open_engine(engine, jobs, executor) as doing:
         if doing.name == "processes" and getattr(multiprocessing.current_process(), "_inheriting", False):
             raise ExploreError(

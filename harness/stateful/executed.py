@@ -258,7 +258,7 @@ def hand_over(
             found = convict(drawn, mutant=mutant, every=every, executions=each)
         except ExploreError as error:
             reason = reason or f"it does not take the program: {error}"
-            break
+            continue
         if isinstance(found, ExploredFailure):
             failure = ExecutedFailure(executed, cell, failed, found)
             if failure.is_same_rule:
