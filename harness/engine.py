@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
-from harness.termination import PartTerminated, end_children, follow_parent
+from harness.termination import do_part, end_children, follow_parent
 
 __all__ = ["Engine", "EngineError", "EngineLost", "EngineUnreachable", "deal", "open_engine"]
 
@@ -96,6 +96,8 @@ class Engine:
             raise EngineLost(reason)
         if self._executor is None:
             self._executor = self._make()
+        if self._renewable:
+            work = partial(do_part, work)
         try:
             return self._executor.submit(work, part)
         except RuntimeError as error:  # it is broken, or was shut down
@@ -151,7 +153,7 @@ def open_engine(name: str = "", jobs: int | None = None, executor: Executor | No
     count = jobs or _processors()
     spawn = multiprocessing.get_context("spawn")
     pool = partial(ProcessPoolExecutor, count, spawn, follow_parent)
-    engine = Engine("processes", count, pool, renewable=True, died=(PartTerminated,))
+    engine = Engine("processes", count, pool, renewable=True)
     try:
         yield engine
     except BaseException:

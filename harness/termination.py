@@ -5,18 +5,22 @@ Who is killed by SIGTERM's default action leaves segments, worktrees, and proces
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable
 from multiprocessing.connection import wait
+from typing import TypeVar
 
-__all__ = ["PartTerminated", "Terminated", "end_children", "follow_parent", "tidy_on_termination"]
+__all__ = ["PartTerminated", "Terminated", "do_part", "end_children", "follow_parent", "tidy_on_termination"]
 
 GRACE_S = 5.0
-"""What a process has to tidy up once its parent is gone."""
+"""What a process has to tidy up once its parent is gone, or has told it to end."""
 
+P = TypeVar("P")
+R = TypeVar("R")
 
 _EXIT_CODE = 128 + signal.SIGTERM
 
@@ -40,21 +44,35 @@ def tidy_on_termination() -> None:
 
 
 def follow_parent() -> None:
-    """Initialise a process of a pool: Ctrl-C is its parent's, SIGTERM unwinds its task, and without a parent it ends.
+    """Initialise a process of a pool: Ctrl-C is its parent's, and without a parent it ends.
 
     Left alone it would not notice: it holds both ends of the pipe from which it takes its work.
     """
-
-    def unwind(_number: int, _frame: object) -> None:
-        raise PartTerminated(_EXIT_CODE)
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # of what a task needs, what does not bear to be interrupted while it is imported: until then SIGTERM ends at once
-    importlib.import_module("numpy")
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
-    signal.signal(signal.SIGTERM, unwind)  # last: until here there is nothing to unwind
+
+
+def do_part(work: Callable[[P], R], part: P) -> R:
+    """Do `work(part)` in a process of a pool, so that SIGTERM unwinds it before it ends the process.
+
+    Between parts SIGTERM ends the process at once. Unwound there, the pool would take it for a result, and wait for
+    ever to send that through a pipe that nobody empties any more.
+    """
+    try:
+        signal.signal(signal.SIGTERM, _unwind_part)
+        try:
+            return work(part)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    except PartTerminated:
+        os._exit(_EXIT_CODE)
+
+
+def _unwind_part(_number: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would interrupt the tidying
+    raise PartTerminated(_EXIT_CODE)
 
 
 def _end_after(sentinel: int) -> None:
@@ -65,6 +83,13 @@ def _end_after(sentinel: int) -> None:
 
 
 def end_children() -> None:
-    """End the processes that `multiprocessing` started here, in the middle of what they do."""
-    for child in multiprocessing.active_children():
+    """End the processes that `multiprocessing` started here, in the middle of what they do; what stays is killed."""
+    children = {child.sentinel: child for child in multiprocessing.active_children()}
+    for child in children.values():
         child.terminate()
+    end = time.monotonic() + GRACE_S
+    while children and (gone := wait(list(children), max(0.0, end - time.monotonic()))):
+        for sentinel in gone:
+            del children[sentinel]  # type: ignore[arg-type]
+    for child in children.values():
+        child.kill()

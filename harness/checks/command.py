@@ -26,7 +26,7 @@ from harness.exchange.files import STANDARD_INPUT
 from harness.exchange.memory import available
 from harness.history import HistoryError
 from harness.record import RunRecord
-from harness.termination import end_children, follow_parent
+from harness.termination import do_part, end_children, follow_parent
 from harness.verdict import Outcome
 
 __all__ = ["command", "exit_code"]
@@ -157,7 +157,7 @@ def _judge_all(tasks: list[_Task], jobs: int) -> list[_Judged]:
     if foreign:
         judgements |= {index: _judge_alone(tasks[index]) for index in here}
     with _processes(max(1, min(jobs, len(tasks)) - len(here))) as pool:
-        pending = {index: pool.submit(_judge_one, tasks[index]) for index in there}
+        pending = {index: pool.submit(do_part, _judge_one, tasks[index]) for index in there}
         judgements |= {index: _judge_one(tasks[index]) for index in here if index not in judgements}
         for index, future in pending.items():
             with suppress(BrokenProcessPool):
@@ -173,7 +173,7 @@ def _judge_alone(task: _Task) -> _Judged:
     """Judge one file in a process of its own."""
     with _processes(1) as alone:
         try:
-            return alone.submit(_judge_one, task).result()
+            return alone.submit(do_part, _judge_one, task).result()
         except BrokenProcessPool:
             cause = "was it killed, and is there memory enough?"
             if task.runs_foreign_code:
