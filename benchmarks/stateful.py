@@ -148,8 +148,8 @@ def drawn_programs() -> Iterator[Row]:
         seen = explored(drawn)
         explored_s += time.process_time() - begun
         assert seen.verdict.outcome is not Outcome.FAIL, seen.verdict
-        bought.append(seen.executions + seen.cut if not seen.exhausted else EXECUTIONS)
-        counted.append(seen.executions + seen.cut)
+        bought.append(seen.visited if not seen.exhausted else EXECUTIONS)
+        counted.append(seen.visited)
 
     counted: list[int] = []
     _, seconds = timed(explore)

@@ -58,6 +58,7 @@ def _explored(records: Sequence[RunRecord]) -> Section:
                 str(details.get("model", "")),
                 _count(details.get("executions")),
                 _count(details.get("cut")),
+                _count(details.get("bounded")),
                 _count(details.get("distinct")),
                 "exhausted" if details.get("exhausted") else "sampled or bounded",
                 _pairs(details.get("bounds", {})),
@@ -71,6 +72,7 @@ def _explored(records: Sequence[RunRecord]) -> Section:
         "memory model",
         "executions",
         "cut in a wait",
+        "left at a bound",
         "distinct histories",
         "coverage",
         "bounds",
@@ -78,7 +80,10 @@ def _explored(records: Sequence[RunRecord]) -> Section:
         "verdict",
     )
     table = Table(
-        "Executions explored", columns, rows, frozenset({"executions", "cut in a wait", "distinct histories"})
+        "Executions explored",
+        columns,
+        rows,
+        frozenset({"executions", "cut in a wait", "left at a bound", "distinct histories"}),
     )
     text = "Every step of the same core, chosen by the explorer. What was not exhausted says nothing of the rest."
     return Section("explored", "Exploration", text, [table])

@@ -167,6 +167,7 @@ def examine(
         model,
         seen.executions,
         seen.cut,
+        seen.bounded,
         len(seen.histories),
         seen.is_whole,
         time.monotonic() - start,
@@ -208,6 +209,8 @@ def _explored(
     if living.is_over:
         return living
     seen.exhausted = seen.exhausted and living.exhausted
+    seen.bounded += living.bounded
+    seen.loops |= living.loops
     seen = go_through(kill_plans(living.longest, 1), collected=seen)
     if seen.is_over or crashes == 1:
         return seen

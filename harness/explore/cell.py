@@ -83,6 +83,7 @@ def explored_programs(
         seen,
         executions=sum(one.executions for _, one in explored),
         cut=sum(one.cut for _, one in explored),
+        bounded=sum(one.bounded for _, one in explored),
         histories=sum(one.histories for _, one in explored),
         seconds=sum(one.seconds for _, one in explored),
     )

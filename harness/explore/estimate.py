@@ -19,7 +19,7 @@ class Size:
     """How many executions a program has, about.
 
     Attributes:
-        executions: complete and cut ones: the median of the probes. Their mean is unbiased, but of a large program it
+        executions: however they end: the median of the probes. Their mean is unbiased, but of a large program it
             is the largest probe's and little else.
         lowest, highest: of the probes. probes: how many.
         seconds: to explore what is left, at the rate so far.

@@ -62,6 +62,7 @@ class Exploration:
         verdict: pass if every execution within the bounds was seen and is right; inconclusive if some were not seen.
         driver, model: as asked for.
         executions: complete ones. cut: those that end in a wait which newer stores would end.
+        bounded: those that were left where a worker met a bound; how they go on is not known.
         histories: distinct ones, each judged once.
         exhausted: nothing is left to explore.
         seconds: it took.
@@ -79,6 +80,7 @@ class Exploration:
     model: Model
     executions: int
     cut: int
+    bounded: int
     histories: int
     exhausted: bool
     seconds: float
@@ -92,3 +94,8 @@ class Exploration:
     parts: int = 1
     resubmitted: int = 0
     size: Size | None = None
+
+    @property
+    def visited(self) -> int:
+        """Executions, however they ended: what a budget of them has paid for."""
+        return self.executions + self.cut + self.bounded

@@ -233,6 +233,8 @@ def _explore_alone(task: Task, part: Part) -> Seen:
         progress.executions + progress.excused,
         progress.cut,
         partial=not progress.exhausted,
+        bounded=progress.bounded,
+        loops=tuple(sorted(progress.bounds)),
         alone=worker,
         stop_points=progress.stop_points,
         waits=progress.excused,

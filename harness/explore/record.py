@@ -98,6 +98,7 @@ def explored_record(
             "model": seen.model,
             "executions": seen.executions,
             "cut": seen.cut,
+            "bounded": seen.bounded,
             "distinct": seen.histories,
             "exhausted": seen.exhausted,
             "engine": seen.engine,

@@ -265,7 +265,7 @@ def hand_over(
                 return failure
             other = other or failure
             continue
-        spent, reason = spent + found.executions + found.cut, found.verdict.reason
+        spent, reason = spent + found.visited, found.verdict.reason
     return other or ExecutedFailure(executed, cell, failed, BudgetSpent(spent, reason))
 
 

@@ -12,8 +12,13 @@ from collections.abc import Callable
 import pytest
 
 from harness import _explorer
+from harness.explore import examine
+from harness.explore.exploration import Driver
 from harness.explore.litmus import Instruction, LitmusProgram
+from harness.explore.programs import program
+from harness.explore.record import explored_record, self_test
 from harness.operation import NO_TIMEOUT, Kind
+from harness.verdict import Outcome
 
 Call = tuple[int, int, int, int, int]
 
@@ -95,6 +100,29 @@ def test_at_a_limit_beyond_the_bound_only_the_worker_who_meets_it_stays(model: s
     assert seen.complete > 64
     assert seen.bounded > 0
     assert all(re.fullmatch(r"64 rounds of the loop at channel\.hpp:\d+", bound) for bound in seen.bounds)
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "pct", "pos"])
+def test_a_walk_that_meets_a_bound_is_none_that_is_cut_in_a_wait(strategy: str) -> None:
+    seen = _explorer.sample(_explorer.planted("pauses much"), strategy, seed=1, executions=5)
+    assert (seen.failures, seen.complete, seen.cut, seen.bounded) == ([], 0, 0, 5)
+    (bound,) = seen.bounds
+    assert re.fullmatch(r"4000 accesses, the last in the loop at planted\.hpp:\d+", bound)
+
+
+@pytest.mark.parametrize("driver", ["exhaustive", "progress", "pct"])
+def test_what_was_left_at_a_bound_is_counted_and_the_verdict_is_inconclusive(driver: Driver) -> None:
+    """The writer goes round a full ring beside a reader who comes late."""
+    limited = program("limited", 32, ["ww", "r"], max_round_trips=1_000)
+    seen = examine(limited, driver=driver, executions=1_000, estimate=False)
+    assert seen.verdict.outcome is Outcome.INCONCLUSIVE
+    assert not seen.exhausted
+    assert seen.visited == seen.executions + seen.cut + seen.bounded
+    assert seen.bounded > 0
+    assert (
+        f"in {seen.bounded:,} more a worker met a bound (64 rounds of the loop at channel.hpp:" in seen.verdict.reason
+    )
+    assert explored_record(limited, seen, self_test(), target=["x"]).details["bounded"] == seen.bounded
 
 
 def test_too_many_accesses_in_a_loop_that_pauses_are_no_failure() -> None:

@@ -77,7 +77,7 @@ def test_a_drawn_program_is_exhausted_or_buys_ten_thousand_executions() -> None:
     def explore_all(drawn: Drawn) -> None:
         seen = explored(drawn)
         assert seen.verdict.outcome is not Outcome.FAIL, seen.verdict
-        bought.append(seen.executions + seen.cut)
+        bought.append(seen.visited)
         assert seen.exhausted or bought[-1] >= EXECUTIONS
 
     explore_all()

@@ -26,6 +26,8 @@ inline void bind_progress(nanobind::module_& module) {
         .def_ro("executions", &Progress::executions, "In which the worker ended.")
         .def_ro("excused", &Progress::excused, "In which it waits for ever for a writer stopped inside its copy.")
         .def_ro("cut", &Progress::cut, "In which it waits for a store that it has not seen yet.")
+        .def_ro("bounded", &Progress::bounded, "That were left at a bound.")
+        .def_ro("bounds", &Progress::bounds, "Which, and in which loop.")
         .def_ro("longest", &Progress::longest, "Accesses of its longest call that reads (of the whole worker, if there "
                                                "are no calls).")
         .def_ro("exhausted", &Progress::exhausted);
@@ -66,7 +68,7 @@ inline void bind_progress(nanobind::module_& module) {
         "One worker, while all others stop for ever: for each vector of stop points, every execution. The failures are "
         "those in which it cannot end.");
     nanobind::class_<Estimate>(module, "Estimate",
-                                 "How many executions a program has, complete and cut ones, about.")
+                                 "How many executions a program has, about, however they end.")
         .def_ro("mean", &Estimate::mean, "Of all probes: unbiased.")
         .def_ro("median", &Estimate::median, "Of all probes: too low rather than too high, and steady.")
         .def_ro("lowest", &Estimate::lowest, "Of the probes.")

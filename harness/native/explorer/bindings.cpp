@@ -131,8 +131,11 @@ Result sample(Subject& subject, WalkOptions options, const std::string& strategy
                 ++result.counts.failed;
                 result.failures.push_back(found(walk.failures().front(), encode(walk.steps(), program, options.model)));
                 break;
-            case End::cut:
-            case End::bounded: ++result.counts.cut; break;
+            case End::cut: ++result.counts.cut; break;
+            case End::bounded:
+                ++result.counts.bounded;
+                result.bounds.insert(walk.bound());
+                break;
             case End::dead_end: ++result.counts.moot; break;
         }
         result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -376,7 +379,8 @@ NB_MODULE(_explorer, module) {
             "moot", [](const Result& result) { return result.counts.moot; }, "Begun, and covered by a revisit.")
         .def_prop_ro(
             "bounded", [](const Result& result) { return result.counts.bounded; },
-            "Executions in which a worker has gone round a retry loop, or made accesses, as often as it may.")
+            "Executions left at a bound: a worker has gone round a retry loop, or made accesses, as often as it may, or a "
+            "random one has gone on for as long as it may.")
         .def_ro("bounds", &Result::bounds, "That were met, and the loops: 64 rounds of the loop at channel.hpp:123.")
         .def_prop_ro("failed", [](const Result& result) { return result.counts.failed; })
         .def_prop_ro("runs", [](const Result& result) { return result.counts.runs; })

@@ -24,7 +24,7 @@
 
 namespace explorer {
 
-// Of complete and cut executions together, as a budget of executions counts them.
+// Of executions, however they end, as a budget of them counts.
 struct Estimate {
     double mean = 0;    // of all probes: unbiased, and of a large program in the hands of a few of them
     double median = 0;  // of all probes: too low rather than too high, and steady
@@ -116,9 +116,9 @@ private:
             for (const Node& node : front) {
                 if (stop()) return size;
                 if (!visit(node)) continue;
-                const std::uint64_t before = counts_.complete + counts_.cut;
+                const std::uint64_t before = counts_.visited();
                 run();
-                size += weight * static_cast<double>(counts_.complete + counts_.cut - before);
+                size += weight * static_cast<double>(counts_.visited() - before);
                 keep_some(below, children);
             }
             if (children > static_cast<int>(below.size())) {

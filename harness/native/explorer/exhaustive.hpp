@@ -61,6 +61,9 @@ struct Counts {
     std::size_t deepest = 0;   // stack of alternatives
     std::size_t graphs = 0;    // alive at once
     bool exhausted = false;
+
+    // Executions, however they ended, as a budget of them counts.
+    std::uint64_t visited() const { return complete + excused + cut + bounded; }
 };
 
 class Exhaustive : public Driver {
@@ -201,7 +204,7 @@ protected:  // estimate.hpp walks the same tree
 
     bool limit_reached() {
         if (options_.stop_at_failure && counts_.failed > 0) return true;
-        if (counts_.complete + counts_.excused + counts_.cut + counts_.bounded >= options_.executions) return true;
+        if (counts_.visited() >= options_.executions) return true;
         return is_over();
     }
 

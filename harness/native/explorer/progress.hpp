@@ -9,6 +9,8 @@
 #pragma once
 
 #include <functional>
+#include <set>
+#include <string>
 
 #include "exhaustive.hpp"
 
@@ -19,6 +21,8 @@ struct Progress {
     std::uint64_t executions = 0;   // in which the worker ended
     std::uint64_t excused = 0;      // ... in which it waits for ever, as it may
     std::uint64_t cut = 0;          // ... in which it waits for a store that was made and that it has not seen yet
+    std::uint64_t bounded = 0;      // ... that were left at a bound
+    std::set<std::string> bounds;   // which, and in which loop
     int longest = 0;                // accesses of its longest call
     bool exhausted = true;
 };
@@ -97,6 +101,8 @@ private:
         progress_.executions += counts.complete;
         progress_.excused += counts.excused;
         progress_.cut += counts.cut;
+        progress_.bounded += counts.bounded;
+        progress_.bounds.insert(driver.bounds().begin(), driver.bounds().end());
         return reached;
     }
 

@@ -63,6 +63,7 @@ public:
     const Graph& graph() const { return graph_; }
     const std::vector<Step>& steps() const { return steps_; }
     const std::vector<Failure>& failures() const { return failures_; }
+    const std::string& bound() const { return bound_; }  // of an execution that ended at one: which, and in which loop
     Machine& machine() { return machine_; }
     std::function<void(EventId, const Operation&)> on_event;  // for the trace
     std::function<bool(Machine&, const Graph&, int)> may_wait;  // of a worker that waits for ever: may it?
@@ -79,6 +80,7 @@ public:
                 break;
             }
             if (steps_.size() >= options_.steps) {
+                bound_ = std::to_string(options_.steps) + " steps of an execution";
                 finish_as(End::bounded);
                 break;
             }
@@ -147,6 +149,7 @@ public:
             failed(blocked(machine_, graph_, still.for_ever));
             return;
         }
+        if (!still.at_bound.empty()) bound_ = bound_of(machine_, still.at_bound.front(), options_.rounds);
         finish_as(!still.at_bound.empty() ? End::bounded : still.could_go_on ? End::cut : End::complete);
         if (!judge || end_ != End::complete) return;
         const Machine::Completed completed(machine_);
@@ -263,6 +266,7 @@ private:
     Strategy* strategy_ = nullptr;
     std::vector<Step> steps_;
     std::vector<Failure> failures_;
+    std::string bound_;
     std::vector<int> enabled_;
     End end_ = End::complete;
     bool ended_ = false;
