@@ -11,7 +11,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.gate.rehearsal import PATIENCE_S, counters_text
+from harness.gate.apart import PATIENCE_S
+from harness.gate.rehearsal import counters_text
 from harness.gate.source import BrokenPath, Builder, GateError, Tree
 
 __all__ = ["AGREED", "Counters", "Difference", "accept", "agreed", "compare", "count"]

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from harness.gate.source import BrokenPath, GateError
 
@@ -23,12 +23,21 @@ _MEMORY_BYTES = 1 << 16
 
 
 class Memory:
-    """The block that all builds work in, one after another, so that none has the luckier addresses. Page-aligned."""
+    """The block that all builds work in, one after another, so that none has the luckier addresses. Page-aligned.
 
-    def __init__(self) -> None:
+    Args:
+        user: is told the number of the build that works in it (`apart.user`).
+    """
+
+    def __init__(self, user: Any = None) -> None:
+        self._user = user
         self._map = mmap.mmap(-1, _MEMORY_BYTES)
         self._view = ctypes.c_char.from_buffer(self._map)
         self.address, self.size = ctypes.addressof(self._view), _BLOCK_BYTES
+
+    def used_by(self, number: int) -> None:
+        if self._user is not None:
+            self._user.value = number
 
     def close(self) -> None:
         del self._view
@@ -42,10 +51,14 @@ class Memory:
 
 
 class Driver:
-    """A build, loaded. Loading one file twice gives two copies of its code, as same-against-same needs."""
+    """A build, loaded. Loading one file twice gives two copies of its code, as same-against-same needs.
 
-    def __init__(self, library: Path, memory: Memory) -> None:
-        self._memory = memory
+    Args:
+        library: the build. memory: where it works. number: what the memory knows it by.
+    """
+
+    def __init__(self, library: Path, memory: Memory, number: int = 0) -> None:
+        self._memory, self._number = memory, number
         with tempfile.TemporaryDirectory(prefix="channel-gate-") as folder:
             copy = shutil.copy(library, Path(folder) / library.name)  # dlopen knows a file it has loaded already
             self._library = ctypes.CDLL(str(copy), mode=os.RTLD_LOCAL | os.RTLD_NOW)
@@ -72,6 +85,7 @@ class Driver:
         Raises:
             BrokenPath: an operation did not do what it is for. No timing of a broken channel means anything.
         """
+        self._memory.used_by(self._number)
         taken = float(self._slice(self._memory.address, self._memory.size, PATHS.index(path), times))
         if taken < 0:
             raise BrokenPath(f"the path {path} does not work: a call did not do what it is for")
@@ -79,6 +93,7 @@ class Driver:
 
     def contended(self, cpus: tuple[int, int], nanoseconds: int) -> tuple[float, float]:
         """Two pinned threads, each writing and reading in turn: wall ns per pair, and p99 of a pair in ns."""
+        self._memory.used_by(self._number)
         result = (ctypes.c_double * 2)()
         if not self._contended(self._memory.address, self._memory.size, *cpus, nanoseconds, result):
             raise BrokenPath("one of two contending threads came to nothing")

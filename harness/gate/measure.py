@@ -8,17 +8,17 @@ from typing import Protocol
 
 import numpy as np
 
+from harness.gate.apart import Progress
 from harness.gate.driver import PATHS, Driver
 from harness.gate.statistics import Array, abba_log_ratios
 
-__all__ = ["CONTENDED_METRICS", "Contention", "Measure", "PathCost", "Progress", "Rows"]
+__all__ = ["CONTENDED_METRICS", "Contention", "Measure", "PathCost", "Rows"]
 
 SLICE_NS = 10_000_000
 CONTENDED_METRICS = ("contended-pair", "contended-p99")
 _PROBE = 2_000
 _PARTS = 4
 
-Progress = Callable[[str], None]
 Costs = Callable[[Driver], Sequence[float]]
 
 

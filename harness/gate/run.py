@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.gate.apart import PATIENCE_S, Progress, apart, user
 from harness.gate.counters import Counters, Difference, agreed, compare, count
 from harness.gate.driver import Driver, Memory
-from harness.gate.measure import Contention, Measure, PathCost, Progress, Rows
+from harness.gate.measure import Contention, Measure, PathCost, Rows
 from harness.gate.rehearsal import rehearse
 from harness.gate.source import BrokenPath, Builder, GateError, Tree, tree_of
 from harness.gate.statistics import CONTENDED, PATH_COST, Answer, Array, Judgement, Rule, judge
@@ -111,27 +112,60 @@ def run_gate(
         rehearse(other)
     except BrokenPath as error:
         raise GateError(f"{name} cannot be a reference: {error}") from error
-    with Memory() as memory:
-        builds = Driver(other, memory), Driver(library, memory), Driver(library, memory)
-        judgements, rows = _judge(PathCost(*builds), PATH_COST, floors, progress)
-        notes = []
-        cpus = sorted(os.sched_getaffinity(0))
-        if len(cpus) >= 2:
-            more, more_rows = _judge(Contention(*builds, (cpus[0], cpus[1])), CONTENDED, floors, progress)
-            judgements, rows = judgements + more, {**rows, **more_rows}
-        else:
-            notes.append("contention was not measured: it needs two CPUs")
+    judgements, rows, notes = _measured_apart(other, name, library, floors, progress)
     return GateRun(
         name,
         candidate.digest,
         builder.compiler,
         counters,
         tuple(differences),
-        tuple(judgements),
+        judgements,
         rows,
         floors,
-        tuple(notes),
+        notes,
     )
+
+
+_Measured = tuple[tuple[Judgement, ...], dict[str, Rows], tuple[str, ...]]
+
+
+def _measured_apart(
+    reference: Path,
+    name: str,
+    candidate: Path,
+    floors: Mapping[str, float],
+    progress: Progress,
+    patience_s: float = PATIENCE_S,
+) -> _Measured:
+    """Judgements, the rows that they rest on, and notes; in a process apart, since the rehearsal may have been luck."""
+    at_work = user()
+    try:
+        arguments = (reference, candidate, dict(floors), at_work)
+        return apart(_measured, *arguments, what="a path", patience_s=patience_s, progress=progress)
+    except BrokenPath as error:
+        if at_work.value == _REFERENCE:
+            raise GateError(f"{name} cannot be a reference: {error}") from error
+        raise
+
+
+_REFERENCE, _CANDIDATE = range(2)
+
+
+def _measured(
+    reference: Path, candidate: Path, floors: Mapping[str, float], at_work: Any, progress: Progress
+) -> _Measured:
+    notes = []
+    with Memory(at_work) as memory:
+        copies = Driver(candidate, memory, _CANDIDATE), Driver(candidate, memory, _CANDIDATE)
+        builds = Driver(reference, memory, _REFERENCE), *copies
+        judgements, rows = _judge(PathCost(*builds), PATH_COST, floors, progress)
+        cpus = sorted(os.sched_getaffinity(0))
+        if len(cpus) >= 2:
+            more, more_rows = _judge(Contention(*builds, (cpus[0], cpus[1])), CONTENDED, floors, progress)
+            judgements, rows = judgements + more, {**rows, **more_rows}
+        else:
+            notes.append("contention was not measured: it needs two CPUs")
+    return tuple(judgements), rows, tuple(notes)
 
 
 def _reference(

@@ -7,13 +7,14 @@ it, from the record. The decisions of one record overlap: their rates tell of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness.gate.apart import Progress
 from harness.gate.driver import PATHS, Driver, Memory
 from harness.gate.measure import PathCost, Rows
 from harness.gate.source import Builder, tree_of
@@ -21,8 +22,6 @@ from harness.gate.statistics import PATH_COST, Answer, Array, Judgement, judge
 from harness.verdict import Outcome
 
 __all__ = ["FULL", "SHORT", "Effect", "Extent", "SelfTest", "decisions", "effect_of", "run_self_test"]
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

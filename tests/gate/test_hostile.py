@@ -210,6 +210,25 @@ def test_a_reference_that_does_not_work_is_not_the_candidates_fault(
 
 
 @pytest.mark.parametrize(
+    ("broken", "error"), [("candidate", BrokenPath), ("reference", GateError)], ids=["candidate", "reference"]
+)
+@pytest.mark.parametrize(
+    ("instead", "words"), [("__builtin_trap();", "SIGILL"), ('for (;;) asm volatile("");', "did not come back")]
+)
+def test_a_build_that_breaks_after_its_rehearsal_is_named(
+    tmp_path: Path, broken: str, error: type[GateError], instead: str, words: str
+) -> None:
+    broken_reads(copy_of_the_core(tmp_path / "tree"), instead)
+    builder = Builder(ROOT, tmp_path / "cache")
+    works, does_not = (builder.build(tree_of(ROOT, str(root))) for root in (ROOT, tmp_path / "tree"))
+    builds = (works, "the old one", does_not) if broken == "candidate" else (does_not, "the old one", works)
+    with pytest.raises(GateError, match=words) as caught:
+        run._measured_apart(*builds, floors={}, progress=lambda _: None, patience_s=2)
+    assert type(caught.value) is error
+    assert str(caught.value).startswith("the old one cannot be a reference: ") == (broken == "reference")
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["--short"],
