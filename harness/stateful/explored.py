@@ -33,6 +33,7 @@ from harness.stateful.programs import (
     ends_by_itself,
     meetings,
     programs,
+    swarms,
 )
 from harness.stateful.reduce import cuts, reduced
 from harness.verdict import Outcome
@@ -61,6 +62,8 @@ EXPLORED_KINDS = (
     Kind.SKIP_FORCE,
     Kind.WRITE_MANY,
     Kind.READ_MANY,
+    Kind.STATE,
+    Kind.SHUTDOWN,
 )
 
 EXECUTIONS = 10_000
@@ -124,20 +127,21 @@ def explored_programs(
     most_operations: int = 3,
     most_kills: int = 1,
 ) -> Drawn:
-    """Programs small enough for the explorer: free ones, and meetings; in half of them somebody is killed."""
+    """Programs small enough for the explorer: swarms, free ones, and meetings; in half of them somebody is killed."""
     free = programs(
         most_workers=most_workers, most_operations=most_operations, largest_capacity=80, most_batch=3, kinds=kinds
     )
-    shapes = [free]
+    swarm = swarms(kinds=kinds, most_workers=most_workers, most_operations=most_operations)
+    shapes = [swarm, swarm, free]  # swarms twice: they show what is rare
     if {Kind.WRITE, Kind.READ} <= set(kinds):
         shapes.append(meetings())
-    program = draw(st.one_of(shapes))
+    program = draw(shapes[draw(st.integers(0, len(shapes) - 1))])
     if program.config:  # a limit that takes a thousand rounds to meet is for stress: the explorer's bound comes first
         program = replace(program, config={"max_round_trips": draw(st.sampled_from([1, 2]))})
     if not draw(st.integers(0, most_kills)):
         return Drawn(program)
     worker = draw(st.integers(0, len(program.workers) - 1))
-    access = draw(st.integers(0, STEPS_OF_A_CALL * len(program.workers[worker])))
+    access = draw(st.integers(0, STEPS_OF_A_CALL * int(program.workers[worker]["count"].sum())))
     return Drawn(survivable(program), ((worker, access),))
 
 
@@ -279,8 +283,8 @@ def _simpler_programs(program: Program) -> Iterator[tuple[Program, list[int]]]:
         yield survivable(program), everybody
     for one, other in itertools.combinations(everybody, 2):
         kept = [worker for worker in everybody if worker != other]
-        joined = {one: np.concatenate([scripts[one], scripts[other]])}
-        yield _with(program, tuple(joined.get(worker, scripts[worker]) for worker in kept)), kept
+        for joined in _merged(scripts[one], scripts[other]):
+            yield _with(program, tuple(joined if worker == one else scripts[worker] for worker in kept)), kept
     for worker, script in enumerate(scripts):
         for rest in cuts(range(len(script))):
             if rest:
@@ -298,6 +302,17 @@ def _simpler_programs(program: Program) -> Iterator[tuple[Program, list[int]]]:
                 for name, value in changes.items():
                     changed[name][place] = value
                 yield _with(program, (*scripts[:worker], changed, *scripts[worker + 1 :])), everybody
+
+
+def _merged(one: npt.NDArray[np.void], other: npt.NDArray[np.void]) -> Iterator[npt.NDArray[np.void]]:
+    """The calls of both as one script, each one's in their order: `one` first, then in every other way."""
+    calls = len(one) + len(other)
+    for places in itertools.combinations(range(calls), len(one)):
+        joined = np.empty(calls, one.dtype)
+        rest = np.ones(calls, bool)
+        rest[list(places)] = False
+        joined[~rest], joined[rest] = one, other
+        yield joined
 
 
 def _only_tries(program: Program) -> bool:

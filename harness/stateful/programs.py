@@ -28,6 +28,7 @@ __all__ = [
     "kills",
     "meetings",
     "programs",
+    "swarms",
 ]
 
 SMALLEST_PAYLOAD = 8
@@ -38,6 +39,10 @@ _LONGEST_WAIT_NS = 1_000_000
 _LONGEST_THINK_NS = 20_000
 STEPS_OF_A_CALL = 14
 """Accesses to shared memory of a write; a kill is before one of them."""
+
+_SWARMING_SIZES = (8, 24, 40)
+"""Of which a ring of 64 bytes holds three, one, one, and one of 80 bytes four, two, one: and laps meet at other places.
+"""
 
 _WRITES = (Kind.WRITE, Kind.TRY_WRITE, Kind.WRITE_MANY)
 _DRAINING = (Kind.READ, Kind.TRY_READ, Kind.READ_MANY, Kind.SKIP_FORCE)
@@ -119,9 +124,51 @@ def programs(
 
 
 @st.composite
+def swarms(
+    draw: st.DrawFn,
+    *,
+    kinds: tuple[Kind, ...],
+    most_workers: int = 3,
+    most_operations: int = 3,
+    most_batch: int = 3,
+) -> Program:
+    """Programs of few kinds each, one of which writes, on the smallest rings, which a few messages of one size fill.
+
+    Some bugs need many calls of one kind, and none of the others (Groce et al., Swarm Testing, ISSTA 2012). Whatever
+    may wait has a time-out of 0.
+
+    Args:
+        draw: by Hypothesis. kinds: what may be called. most_workers, most_operations: bounds; where there are fewer
+            workers, each may have more operations. most_batch: messages.
+    """
+    capacity = draw(st.sampled_from((SMALLEST_CAPACITY, SMALLEST_CAPACITY + ENTRY_ALIGNMENT)))
+    size = draw(st.sampled_from(_SWARMING_SIZES))
+    writing = [kind for kind in kinds if kind.writes]
+    others = [kind for kind in kinds if not kind.writes]
+    chosen = draw(st.lists(st.sampled_from(others), min_size=1, max_size=2, unique=True)) if others else []
+    if writing:
+        chosen = [draw(st.sampled_from(writing)), *chosen]
+    call = st.builds(_swarming, st.sampled_from(chosen), st.just(size), st.integers(1, most_batch))
+    workers = draw(st.integers(2, most_workers))
+    script = st.lists(call, min_size=1, max_size=most_workers * most_operations // workers)
+    return Program("drawn", tuple(_numbered(worker, draw(script)) for worker in range(workers)), capacity)
+
+
+def _swarming(kind: Kind, size: int, batch: int) -> dict[str, int]:
+    call = {"kind": kind.value}
+    if kind.writes:
+        call["size"] = size
+    if kind in _BATCHES:
+        call["count"] = batch
+    if kind in _WAITING:
+        call["timeout"] = 0
+    return call
+
+
+@st.composite
 def meetings(draw: st.DrawFn, *, most_messages: int = 3, largest_capacity: int = 96) -> Program:
     """Writers and readers that wait for each other without time-out, as many reads as messages: it ends by itself,
-    unless somebody is not woken.
+    unless somebody is not woken. Some of the messages are written as batches.
 
     Args:
         draw: by Hypothesis. most_messages, largest_capacity: bounds.
@@ -131,9 +178,13 @@ def meetings(draw: st.DrawFn, *, most_messages: int = 3, largest_capacity: int =
     )
     messages = draw(st.integers(1, most_messages))
     largest = capacity - entry_bytes(0) - 8
-    sizes = draw(st.lists(st.integers(SMALLEST_PAYLOAD, largest), min_size=messages, max_size=messages))
-    first_writes, first_reads = draw(st.integers(1, messages)), draw(st.integers(1, messages))
-    writes = [{"kind": Kind.WRITE.value, "size": size, "timeout": NO_TIMEOUT} for size in sizes]
+    writes: list[dict[str, int]] = []
+    while (left := messages - sum(call.get("count", 1) for call in writes)) > 0:
+        call = {"kind": Kind.WRITE.value, "size": draw(st.integers(SMALLEST_PAYLOAD, largest)), "timeout": NO_TIMEOUT}
+        if (count := draw(st.integers(1, left))) > 1:
+            call |= {"kind": Kind.WRITE_MANY.value, "count": count}
+        writes.append(call)
+    first_writes, first_reads = draw(st.integers(1, len(writes))), draw(st.integers(1, messages))
     reads = [{"kind": Kind.READ.value, "timeout": NO_TIMEOUT}] * messages
     dealt = (writes[:first_writes], writes[first_writes:], reads[:first_reads], reads[first_reads:])
     scripts = [calls for calls in dealt if calls]
@@ -149,10 +200,9 @@ def ends_by_itself(program: Program) -> bool:
     if not any(wait.any() for wait in waits):
         return True
     kinds = [set(script["kind"].tolist()) for script in program.workers]
-    meeting = all(found in ({Kind.WRITE.value}, {Kind.READ.value}) for found in kinds)
-    calls = np.concatenate([script["kind"] for script in program.workers])
-    balanced = np.count_nonzero(calls == Kind.WRITE) == np.count_nonzero(calls == Kind.READ)
-    return meeting and balanced and all(wait.all() for wait in waits)
+    meeting = all(found <= {Kind.WRITE.value, Kind.WRITE_MANY.value} or found == {Kind.READ.value} for found in kinds)
+    reads = sum(np.count_nonzero(script["kind"] == Kind.READ) for script in program.workers)
+    return meeting and reads == len(program.written_values()) and all(wait.all() for wait in waits)
 
 
 @st.composite
