@@ -181,6 +181,7 @@ def examine(
         parts=doing.parts,
         resubmitted=doing.resubmitted,
         size=size,
+        longest=seen.longest,
     )
 
 

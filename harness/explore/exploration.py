@@ -73,6 +73,7 @@ class Exploration:
         engine, jobs: where it was explored, and how many parts at a time. parts: that were shared out.
         resubmitted: parts that were given out again because a process had died.
         size: about how large the program is, if the exhaustive driver did not come to its end.
+        longest: accesses of each worker in an execution, at most.
     """
 
     verdict: Verdict
@@ -99,3 +100,4 @@ class Exploration:
     def visited(self) -> int:
         """Executions, however they ended: what a budget of them has paid for."""
         return self.executions + self.cut + self.bounded
+    longest: tuple[int, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from harness import _explorer
 from harness.explore.exploration import EVERY, ExploreError
@@ -85,7 +86,7 @@ def beside_dead(program: Program) -> Program:
     A read with a time-out is left as it is, since it ends by it, and so is the last read without one: whether it waits
     rightly shows in the channel (`subject_of`). Others would only multiply the executions: a wake-up is for all.
     """
-    scripts = list(survivable(program).workers)
+    scripts = _trying(program)
     left = 1
     for worker in reversed(range(len(scripts))):
         given = program.workers[worker]
@@ -96,7 +97,7 @@ def beside_dead(program: Program) -> Program:
             if left or not endless:
                 scripts[worker][at] = given[at]
                 left -= endless
-    return replace(program, workers=tuple(scripts))
+    return _unless_same(program, scripts)
 
 
 def survivable(program: Program) -> Program:
@@ -105,12 +106,23 @@ def survivable(program: Program) -> Program:
     A write that waits for room, or a read that waits for a message, tries once instead; a batch gets a time-out of 0.
     Retries of conflicts stay as they are: a dead owner must not hold anybody up. Nothing that tries has a time-out.
     """
+    return _unless_same(program, _trying(program))
+
+
+def _trying(program: Program) -> list[npt.NDArray[np.void]]:
     scripts = []
     for script in program.workers:
         changed = script.copy()
-        changed["kind"][changed["kind"] == Kind.WRITE] = Kind.TRY_WRITE
-        changed["kind"][changed["kind"] == Kind.READ] = Kind.TRY_READ
-        changed["timeout"][np.isin(changed["kind"], [Kind.TRY_WRITE.value, Kind.TRY_READ.value])] = NO_TIMEOUT
-        changed["timeout"][np.isin(changed["kind"], [Kind.WRITE_MANY.value, Kind.READ_MANY.value])] = 0
+        kinds = changed["kind"]
+        kinds[kinds == Kind.WRITE] = Kind.TRY_WRITE
+        kinds[kinds == Kind.READ] = Kind.TRY_READ
+        changed["timeout"][(kinds == Kind.TRY_WRITE) | (kinds == Kind.TRY_READ)] = NO_TIMEOUT
+        changed["timeout"][(kinds == Kind.WRITE_MANY) | (kinds == Kind.READ_MANY)] = 0
         scripts.append(changed)
-    return replace(program, workers=tuple(scripts))
+    return scripts
+
+
+def _unless_same(program: Program, scripts: list[npt.NDArray[np.void]]) -> Program:
+    """With these scripts; the program itself if it has them, since every new one is checked."""
+    same = all(map(np.array_equal, program.workers, scripts))
+    return program if same else replace(program, workers=tuple(scripts))

@@ -7,35 +7,23 @@ schedule minimised natively (docs/decisions/0010-minimal-schedules.md).
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import zip_longest
-from typing import Any
+from itertools import chain, zip_longest
 
-import numpy as np
-import numpy.typing as npt
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from harness.explore import EVERY, Exploration, examine, replay, survivable
+from harness.explore import EVERY, Exploration, examine, replay
 from harness.explore.exploration import Cost
 from harness.explore.programs import CONVICTING, WITH_DEAD
+from harness.explore.subject import beside_dead
 from harness.explore.trace import worker_name
 from harness.mutants import Mutant, Nature
-from harness.operation import NO_TIMEOUT, Kind, message_number, message_value, message_writer
+from harness.operation import Kind, message_number, message_writer
 from harness.program import Program
-from harness.stateful.model import ENTRY_ALIGNMENT, entry_bytes
-from harness.stateful.programs import (
-    SMALLEST_CAPACITY,
-    SMALLEST_PAYLOAD,
-    STEPS_OF_A_CALL,
-    ends_by_itself,
-    meetings,
-    programs,
-    swarms,
-)
-from harness.stateful.reduce import cuts, reduced
+from harness.stateful.programs import Drawn, meetings, programs, swarms, vigils
+from harness.stateful.reduce import reduced
+from harness.stateful.simpler import shorter_in_two_steps, simpler
 from harness.verdict import Outcome
 
 __all__ = [
@@ -69,15 +57,10 @@ EXPLORED_KINDS = (
 EXECUTIONS = 10_000
 """What one drawn program buys, if it has so many."""
 
+_DEATHS = 40
+"""Accesses of a worker that dies, in most programs at most."""
+
 _SECONDS = 60.0  # of one exploration, never reached: the number of executions is the bound that counts
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A program, and (worker, access) before which workers are killed."""
-
-    program: Program
-    kills: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,22 +110,23 @@ def explored_programs(
     most_operations: int = 3,
     most_kills: int = 1,
 ) -> Drawn:
-    """Programs small enough for the explorer: swarms, free ones, and meetings; in half of them somebody is killed."""
+    """Programs small enough for the explorer: swarms, free ones, and some who wait for each other without time-out; in
+    half of them somebody is killed."""
+    dying = bool(draw(st.integers(0, most_kills)))
     free = programs(
         most_workers=most_workers, most_operations=most_operations, largest_capacity=80, most_batch=3, kinds=kinds
     )
-    swarm = swarms(kinds=kinds, most_workers=most_workers, most_operations=most_operations)
+    trying = tuple(kind for kind in kinds if kind not in (Kind.WRITE, Kind.READ)) if dying else ()
+    swarm = swarms(kinds=trying or kinds, most_workers=most_workers, most_operations=most_operations)
     shapes = [swarm, swarm, free]  # swarms twice: they show what is rare
     if {Kind.WRITE, Kind.READ} <= set(kinds):
-        shapes.append(meetings())
+        shapes.append(vigils(workers=most_workers) if dying else meetings())
     program = draw(shapes[draw(st.integers(0, len(shapes) - 1))])
     if program.config:  # a limit that takes a thousand rounds to meet is for stress: the explorer's bound comes first
         program = replace(program, config={"max_round_trips": draw(st.sampled_from([1, 2]))})
-    if not draw(st.integers(0, most_kills)):
+    if not dying:
         return Drawn(program)
-    worker = draw(st.integers(0, len(program.workers) - 1))
-    access = draw(st.integers(0, STEPS_OF_A_CALL * int(program.workers[worker]["count"].sum())))
-    return Drawn(survivable(program), ((worker, access),))
+    return Drawn(beside_dead(program), dies=draw(st.integers(0, len(program.workers) - 1)))
 
 
 class _Convicted(Exception):
@@ -227,17 +211,31 @@ def convict(
     def seen(candidate: Drawn, *, minimise: bool = False) -> Exploration:
         return explored(candidate, mutant, every, executions, minimise=minimise)
 
+    def fails(candidate: Drawn) -> bool:
+        return seen(candidate).verdict.outcome is Outcome.FAIL
+
     exploration = seen(drawn)
     if exploration.verdict.outcome is not Outcome.FAIL:
         return exploration
-    smallest = reduced(drawn, _simpler, lambda candidate: seen(candidate).verdict.outcome is Outcome.FAIL)
+    if len(drawn.kills) == 1:  # in a simpler program the same moment is at another access
+        drawn = Drawn(drawn.program, dies=drawn.kills[0][0])
+    smallest = reduced(drawn, simpler, fails)
+    smallest = reduced(smallest, lambda value: chain(simpler(value), shorter_in_two_steps(value)), fails)
+    if smallest.dies is not None:
+        smallest = Drawn(smallest.program, seen(smallest).kills)
     return ExploredFailure(smallest, seen(smallest, minimise=True), mutant, every)
 
 
 def explored(
     drawn: Drawn, mutant: str = "", every: int = EVERY, executions: int = EXECUTIONS, *, minimise: bool = False
 ) -> Exploration:
-    """All executions of a drawn program, or so many; the simplest schedule of a failure, if `minimise`."""
+    """All executions of a drawn program, or so many; the simplest schedule of a failure, if `minimise`.
+
+    Where a worker dies before each of its accesses, each gets its share; and the first that needs more gets what the
+    others have left, so that the program is exhausted or has its executions.
+    """
+    if drawn.dies is not None:
+        return _each_death(drawn.program, drawn.dies, mutant, every, executions)
     return examine(
         drawn.program,
         driver="crash" if drawn.kills else "exhaustive",
@@ -251,125 +249,31 @@ def explored(
     )
 
 
-def _simpler(drawn: Drawn) -> Iterator[Drawn]:
-    """Fewer kills, then a simpler program that can be run and ends by itself, then an earlier kill."""
-    kills = drawn.kills
-    for fewer in cuts(kills):
-        yield Drawn(drawn.program, fewer)
-    for program, kept in _simpler_programs(drawn.program):
-        if all(worker in kept for worker, _ in kills) and _fits(program) and ends_by_itself(program):
-            same = tuple((kept.index(worker), access) for worker, access in kills)
-            yield Drawn(program, same)
-            if any(access for _, access in same):  # a smaller message has fewer words, so the same access comes earlier
-                yield Drawn(program, tuple((worker, max(0, access - 1)) for worker, access in same))
-    for place, (worker, access) in enumerate(kills):
-        for earlier in dict.fromkeys((0, access // 2, access - 1)):
-            if 0 <= earlier < access:
-                yield Drawn(drawn.program, (*kills[:place], (worker, earlier), *kills[place + 1 :]))
+def _each_death(program: Program, worker: int, mutant: str, every: int, executions: int) -> Exploration:
+    """The first that fails, or what all of them saw together."""
 
+    def dead(access: int, most: int) -> Exploration:
+        return explored(Drawn(program, ((worker, access),)), mutant, every, most)
 
-def _simpler_programs(program: Program) -> Iterator[tuple[Program, list[int]]]:
-    """Fewer workers, then nobody who waits, then the same work on fewer workers, then fewer operations, then a smaller
-    channel without options, then plainer operations.
-
-    Yields:
-        Each with the workers that it kept.
-    """
-    scripts, everybody = program.workers, list(range(len(program.workers)))
-    for fewer in cuts(everybody):
-        if fewer:
-            yield _with(program, tuple(scripts[worker] for worker in fewer)), list(fewer)
-    if not _only_tries(program):
-        yield survivable(program), everybody
-    for one, other in itertools.combinations(everybody, 2):
-        kept = [worker for worker in everybody if worker != other]
-        for joined in _merged(scripts[one], scripts[other]):
-            yield _with(program, tuple(joined if worker == one else scripts[worker] for worker in kept)), kept
-    for worker, script in enumerate(scripts):
-        for rest in cuts(range(len(script))):
-            if rest:
-                yield _with(program, (*scripts[:worker], script[list(rest)], *scripts[worker + 1 :])), everybody
-    yield from _without_a_meeting(program)
-    if program.config:
-        yield replace(program, config={}), everybody
-    for capacity in dict.fromkeys((SMALLEST_CAPACITY, program.capacity - ENTRY_ALIGNMENT)):
-        if SMALLEST_CAPACITY <= capacity < program.capacity:
-            yield replace(program, capacity=capacity), everybody
-    for worker, script in enumerate(scripts):
-        for place in range(len(script)):
-            for changes in _plainer(script[place]):
-                changed = script.copy()
-                for name, value in changes.items():
-                    changed[name][place] = value
-                yield _with(program, (*scripts[:worker], changed, *scripts[worker + 1 :])), everybody
-
-
-def _merged(one: npt.NDArray[np.void], other: npt.NDArray[np.void]) -> Iterator[npt.NDArray[np.void]]:
-    """The calls of both as one script, each one's in their order: `one` first, then in every other way."""
-    calls = len(one) + len(other)
-    for places in itertools.combinations(range(calls), len(one)):
-        joined = np.empty(calls, one.dtype)
-        rest = np.ones(calls, bool)
-        rest[list(places)] = False
-        joined[~rest], joined[rest] = one, other
-        yield joined
-
-
-def _only_tries(program: Program) -> bool:
-    return not any(np.isin(script["kind"], [Kind.WRITE.value, Kind.READ.value]).any() for script in program.workers)
-
-
-def _without_a_meeting(program: Program) -> Iterator[tuple[Program, list[int]]]:
-    """Two workers with one operation less each: a write and the read that waits for it."""
-    for pair in itertools.combinations(range(len(program.workers)), 2):
-        shorter = [script[: len(script) - (worker in pair)] for worker, script in enumerate(program.workers)]
-        kept = [worker for worker, script in enumerate(shorter) if len(script)]
-        if kept:
-            yield _with(program, tuple(shorter[worker] for worker in kept)), kept
-
-
-def _fits(program: Program) -> bool:
-    """Can every message be written? One that is too large for the channel is no simpler one."""
-    largest = program.capacity - entry_bytes(0) - 8
-    return all(int(script["size"].max(initial=0)) <= largest for script in program.workers)
-
-
-_PLAINER_KIND = {
-    Kind.WRITE: Kind.TRY_WRITE,
-    Kind.WRITE_MANY: Kind.TRY_WRITE,
-    Kind.READ: Kind.TRY_READ,
-    Kind.READ_MANY: Kind.TRY_READ,
-    Kind.SKIP_FORCE: Kind.TRY_READ,
-}
-
-
-def _plainer(row: np.void) -> Iterator[dict[str, Any]]:
-    """Changes to an operation that make it a plainer one."""
-    kind, size = Kind(int(row["kind"])), int(row["size"])
-    if kind in _PLAINER_KIND:
-        yield {"kind": _PLAINER_KIND[kind].value, "timeout": NO_TIMEOUT, "count": 1}
-    if row["think"]:
-        yield {"think": 0}
-    if row["count"] > 1:
-        yield {"count": row["count"] - 1}
-    if row["timeout"] > 0:
-        yield {"timeout": 0}
-    if kind.writes and size > SMALLEST_PAYLOAD:
-        for smaller in dict.fromkeys((SMALLEST_PAYLOAD, (SMALLEST_PAYLOAD + size) // 2, size - 1)):
-            yield {"size": smaller}
-
-
-def _with(program: Program, scripts: tuple[npt.NDArray[np.void], ...]) -> Program:
-    """The program with other scripts, their messages numbered anew."""
-    numbered = []
-    for worker, script in enumerate(scripts):
-        changed, number = script.copy(), 0
-        for place in range(len(changed)):
-            if Kind(int(changed["kind"][place])).writes:
-                changed["value"][place] = message_value(worker, number)
-                number += int(changed["count"][place])
-        numbered.append(changed)
-    return replace(program, workers=tuple(numbered))
+    seen: list[Exploration] = []
+    while not seen or seen[-1].longest[worker] >= len(seen) - 1:
+        seen.append(dead(len(seen), max(1, executions // _DEATHS)))
+        if seen[-1].verdict.outcome is Outcome.FAIL:
+            return seen[-1]
+    short = next((access for access, one in enumerate(seen) if not one.exhausted), None)
+    left = executions - sum(one.executions + one.cut for one in seen)
+    if short is not None and left > 0:
+        seen[short] = dead(short, left + seen[short].executions + seen[short].cut)
+        if seen[short].verdict.outcome is Outcome.FAIL:
+            return seen[short]
+    return replace(
+        seen[-1] if short is None else seen[short],
+        executions=sum(one.executions for one in seen),
+        cut=sum(one.cut for one in seen),
+        histories=sum(one.histories for one in seen),
+        exhausted=all(one.exhausted for one in seen),
+        seconds=sum(one.seconds for one in seen),
+    )
 
 
 def describe_explored(failure: ExploredFailure) -> str:

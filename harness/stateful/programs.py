@@ -8,6 +8,7 @@ payloads, the smallest ring.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,14 @@ __all__ = [
     "SMALLEST_CAPACITY",
     "SMALLEST_PAYLOAD",
     "STEPS_OF_A_CALL",
+    "Drawn",
     "configurations",
     "ends_by_itself",
     "kills",
     "meetings",
     "programs",
     "swarms",
+    "vigils",
 ]
 
 SMALLEST_PAYLOAD = 8
@@ -48,6 +51,24 @@ _WRITES = (Kind.WRITE, Kind.TRY_WRITE, Kind.WRITE_MANY)
 _DRAINING = (Kind.READ, Kind.TRY_READ, Kind.READ_MANY, Kind.SKIP_FORCE)
 _BATCHES = (Kind.WRITE_MANY, Kind.READ_MANY)
 _WAITING = (Kind.WRITE, Kind.READ, Kind.WRITE_MANY, Kind.READ_MANY)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A program, and who is killed.
+
+    Attributes:
+        program: what the workers call. kills: (worker, access) before which workers are killed.
+        dies: instead, one worker that is killed before each of its accesses, an exploration each; None: nobody.
+    """
+
+    program: Program
+    kills: tuple[tuple[int, int], ...] = ()
+    dies: int | None = None
+
+    @property
+    def somebody_dies(self) -> bool:
+        return bool(self.kills) or self.dies is not None
 
 
 @st.composite
@@ -189,6 +210,26 @@ def meetings(draw: st.DrawFn, *, most_messages: int = 3, largest_capacity: int =
     dealt = (writes[:first_writes], writes[first_writes:], reads[:first_reads], reads[first_reads:])
     scripts = [calls for calls in dealt if calls]
     return Program("drawn", tuple(_numbered(worker, calls) for worker, calls in enumerate(scripts)), capacity)
+
+
+@st.composite
+def vigils(draw: st.DrawFn, *, workers: int = 3, most_batch: int = 2) -> Program:
+    """Workers who mostly write, on a ring that one message fills, and one who waits for a message without time-out.
+
+    It ends by itself only where somebody may be dead, and the waiting in vain (`harness.explore.subject.beside_dead`).
+    Who finds no room wakes nobody, unless he has found a dead writer's message.
+
+    Args:
+        draw: by Hypothesis. workers: how many, with the one who waits. most_batch: messages.
+    """
+    size = draw(st.sampled_from(_SWARMING_SIZES[1:]))
+    writing = draw(st.sampled_from((Kind.TRY_WRITE, Kind.WRITE_MANY)))
+    call = st.builds(
+        _swarming, st.sampled_from((writing, writing, Kind.TRY_READ)), st.just(size), st.integers(1, most_batch)
+    )
+    scripts = [draw(st.lists(call, min_size=1, max_size=2)) for _ in range(workers - 1)]
+    scripts.append([{"kind": draw(st.sampled_from((Kind.READ, Kind.READ_MANY))).value, "timeout": NO_TIMEOUT}])
+    return Program("drawn", tuple(_numbered(worker, calls) for worker, calls in enumerate(scripts)), SMALLEST_CAPACITY)
 
 
 def ends_by_itself(program: Program) -> bool:
