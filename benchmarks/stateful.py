@@ -5,9 +5,8 @@
 One core, its time and not the clock's. A row of a planted bug is the CPU seconds until it is found and its
 counterexample is shrunk; its ratio is the budget over that: 10 s for a bug that one thread sees (layer 1), 60 s for one
 of the concurrent core, in the better of layers 2 and 3. The row below it says what is left of the counterexample beside
-what `Needs` in ``harness/mutants.py`` allows. A bug that no drawn program shows is shrunk in layer 3 from the program
-that convicts it. Of drawn programs: how many a minute of CPU explores, and the smallest number of executions that one
-bought which was not exhausted.
+what `Needs` in ``harness/mutants.py`` allows. Of drawn programs: how many a minute of CPU explores, and the smallest
+number of executions that one bought which was not exhausted.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import channel
 from harness.bench.rows import Row, publish, row, show
 from harness.mutants import Mutant, Nature, all_mutants, parse
 from harness.stateful.execution import Setting
-from harness.stateful.explored import EXECUTIONS, Drawn, explored, explored_programs, find_explored, shrink_known
+from harness.stateful.explored import EXECUTIONS, Drawn, explored, explored_programs, find_explored
 from harness.stateful.interleaving import find_interleaving
 from harness.stateful.sequential import find_sequential
 from harness.systems.channel import planted_class
@@ -87,7 +86,7 @@ def in_layer_2(mutant: Mutant, examples: int) -> Shrunk:
 
 
 def in_layer_3(mutant: Mutant, _examples: int) -> Shrunk:
-    found, seconds = timed(lambda: find_explored(mutant.name) or shrink_known(mutant))
+    found, seconds = timed(lambda: find_explored(mutant.name))
     if found is None:
         return Shrunk(3, seconds, False)
     needs, cost = mutant.needs, found.cost

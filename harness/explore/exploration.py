@@ -95,9 +95,9 @@ class Exploration:
     parts: int = 1
     resubmitted: int = 0
     size: Size | None = None
+    longest: tuple[int, ...] = ()
 
     @property
     def visited(self) -> int:
         """Executions, however they ended: what a budget of them has paid for."""
         return self.executions + self.cut + self.bounded
-    longest: tuple[int, ...] = ()

@@ -15,10 +15,8 @@ from hypothesis import strategies as st
 
 from harness.explore import EVERY, Exploration, examine, replay
 from harness.explore.exploration import Cost
-from harness.explore.programs import CONVICTING, WITH_DEAD
 from harness.explore.subject import beside_dead
 from harness.explore.trace import worker_name
-from harness.mutants import Mutant, Nature
 from harness.operation import Kind, message_number, message_writer
 from harness.program import Program
 from harness.stateful.programs import Drawn, meetings, programs, swarms, vigils
@@ -37,7 +35,6 @@ __all__ = [
     "explored",
     "explored_programs",
     "find_explored",
-    "shrink_known",
 ]
 
 EXPLORED_KINDS = (
@@ -141,7 +138,7 @@ def find_explored(
     most_operations: int = 3,
     most_kills: int = 1,
     executions: int = EXECUTIONS,
-    max_examples: int = 3_000,
+    max_examples: int = 6_000,
 ) -> ExploredFailure | None:
     """Draw programs until the explorer convicts the channel on one, and shrink that one; None if none is convicted.
 
@@ -183,19 +180,6 @@ def find_explored(
     return replace(found, examples=examples)
 
 
-def shrink_known(mutant: Mutant) -> ExploredFailure | None:
-    """A planted bug's counterexample, shrunk from the program of `harness.explore.programs` that convicts it.
-
-    For bugs that few drawn programs show. None: that one does not convict it.
-    """
-    program = {**CONVICTING, **WITH_DEAD}[mutant.program]
-    kills: tuple[tuple[int, int], ...] = ()
-    if mutant.nature is Nature.CRASH:
-        kills = examine(program, driver="crash", mutant=mutant.name).kills
-    found = convict(Drawn(program, kills), mutant=mutant.name)
-    return found if isinstance(found, ExploredFailure) else None
-
-
 def convict(
     drawn: Drawn, *, mutant: str = "", every: int = EVERY, executions: int = EXECUTIONS
 ) -> ExploredFailure | Exploration:
@@ -231,7 +215,7 @@ def explored(
 ) -> Exploration:
     """All executions of a drawn program, or so many; the simplest schedule of a failure, if `minimise`.
 
-    Where a worker dies before each of its accesses, each gets its share; and the first that needs more gets what the
+    Where a worker dies before each of its accesses, each gets its share; and those that need more get what the
     others have left, so that the program is exhausted or has its executions.
     """
     if drawn.dies is not None:
@@ -260,16 +244,17 @@ def _each_death(program: Program, worker: int, mutant: str, every: int, executio
         seen.append(dead(len(seen), max(1, executions // _DEATHS)))
         if seen[-1].verdict.outcome is Outcome.FAIL:
             return seen[-1]
-    short = next((access for access, one in enumerate(seen) if not one.exhausted), None)
-    left = executions - sum(one.executions + one.cut for one in seen)
-    if short is not None and left > 0:
-        seen[short] = dead(short, left + seen[short].executions + seen[short].cut)
-        if seen[short].verdict.outcome is Outcome.FAIL:
-            return seen[short]
+    for access, one in enumerate(seen):
+        left = executions - sum(each.visited for each in seen)
+        if left > 0 and not one.exhausted:
+            seen[access] = dead(access, one.visited + left)
+            if seen[access].verdict.outcome is Outcome.FAIL:
+                return seen[access]
     return replace(
-        seen[-1] if short is None else seen[short],
+        next((one for one in seen if not one.exhausted), seen[-1]),
         executions=sum(one.executions for one in seen),
         cut=sum(one.cut for one in seen),
+        bounded=sum(one.bounded for one in seen),
         histories=sum(one.histories for one in seen),
         exhausted=all(one.exhausted for one in seen),
         seconds=sum(one.seconds for one in seen),

@@ -27,7 +27,7 @@ from harness.mutants import Mutant, Nature, all_mutants, parse
 from harness.program import Program
 from harness.stateful.execution import Drawn as Interleaving
 from harness.stateful.execution import Setting, perform
-from harness.stateful.explored import Drawn, explored, find_explored, shrink_known
+from harness.stateful.explored import Drawn, explored, find_explored
 from harness.stateful.interleaving import find_interleaving
 from harness.stateful.sequence import CallSequence
 from harness.stateful.sequential import failure_of, find_sequential
@@ -145,7 +145,7 @@ def found_anew(mutant: Mutant, layer: int, library: ModuleType) -> CallSequence 
         setting = Setting(mutant=mutant.name, most_kills=int(mutant.nature is Nature.CRASH))
         found = find_interleaving(setting, max_examples=5_000)
         return None if found is None else found.drawn
-    convicted = find_explored(mutant.name) or shrink_known(mutant)
+    convicted = find_explored(mutant.name)
     return None if convicted is None else convicted.drawn
 
 

@@ -26,16 +26,17 @@ def simpler(drawn: Drawn) -> Iterator[Drawn]:
 
 
 def shorter_in_two_steps(drawn: Drawn) -> Iterator[Drawn]:
-    """Fewer workers, or no more of them and fewer operations, by two steps of which the first alone may lead nowhere:
-    an operation that another one needed is left out, and that one becomes a plainer one, which does not need it."""
+    """Fewer workers, or as many and fewer operations, or as many and nobody killed, by two steps of which the first
+    alone may lead nowhere: an operation that another one needed is left out, and that one becomes a plainer one, which
+    does not need it."""
     for step in _simpler(drawn):
         for candidate in _simpler(step):
             if _length(candidate) < _length(drawn) and _can_run(candidate):
                 yield candidate
 
 
-def _length(drawn: Drawn) -> tuple[int, int]:
-    return len(drawn.program.workers), sum(map(len, drawn.program.workers))
+def _length(drawn: Drawn) -> tuple[int, int, bool]:
+    return len(drawn.program.workers), sum(map(len, drawn.program.workers)), drawn.somebody_dies
 
 
 def _can_run(drawn: Drawn) -> bool:
@@ -66,8 +67,8 @@ def _simpler(drawn: Drawn) -> Iterator[Drawn]:
 
 
 def _simpler_programs(program: Program) -> Iterator[tuple[Program, list[int]]]:
-    """Fewer workers, then nobody who waits, then the same work on fewer workers, then fewer operations, then a smaller
-    channel without options, then plainer operations.
+    """Fewer workers, then nobody who waits, then the same work on fewer workers, then fewer operations, then a message
+    less, then a smaller channel without options, then plainer operations.
 
     Yields:
         Each with the workers that it kept.
@@ -87,6 +88,7 @@ def _simpler_programs(program: Program) -> Iterator[tuple[Program, list[int]]]:
             if rest:
                 yield _with(program, (*scripts[:worker], script[list(rest)], *scripts[worker + 1 :])), everybody
     yield from _without_a_meeting(program)
+    yield from _without_a_message(program)
     if program.config:
         yield replace(program, config={}), everybody
     for capacity in dict.fromkeys((SMALLEST_CAPACITY, program.capacity - ENTRY_ALIGNMENT)):
@@ -125,6 +127,23 @@ def _without_a_meeting(program: Program) -> Iterator[tuple[Program, list[int]]]:
             yield _with(program, tuple(shorter[worker] for worker in kept)), kept
 
 
+def _without_a_message(program: Program) -> Iterator[tuple[Program, list[int]]]:
+    """One write less, and another one that takes the room of both: the laps stay where they are."""
+    places = [
+        (worker, place)
+        for worker, script in enumerate(program.workers)
+        for place in range(len(script))
+        if Kind(int(script["kind"][place])).writes
+    ]
+    for (worker, place), (other, larger) in itertools.permutations(places, 2):
+        if len(program.workers[worker]) == 1:
+            continue
+        scripts = [script.copy() for script in program.workers]
+        scripts[other]["size"][larger] += entry_bytes(int(scripts[worker]["size"][place]))
+        scripts[worker] = np.delete(scripts[worker], place)
+        yield _with(program, tuple(scripts)), list(range(len(scripts)))
+
+
 _PLAINER_KINDS = {
     Kind.WRITE: (Kind.TRY_WRITE, Kind.READ),
     Kind.WRITE_MANY: (Kind.TRY_WRITE, Kind.WRITE),
@@ -133,6 +152,8 @@ _PLAINER_KINDS = {
     Kind.PEEK: (Kind.TRY_READ,),
     Kind.SKIP: (Kind.TRY_READ,),
     Kind.SKIP_FORCE: (Kind.TRY_READ,),
+    Kind.STATE: (Kind.TRY_READ,),
+    Kind.SHUTDOWN: (Kind.TRY_READ,),
 }
 """Who waits for room needs messages in the channel, who waits for a message needs none."""
 

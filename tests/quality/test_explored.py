@@ -16,43 +16,27 @@ from harness.operation import Kind
 from harness.program import Program
 from harness.stateful.explored import (
     EXECUTIONS,
-    EXPLORED_KINDS,
     Drawn,
-    ExploredFailure,
     describe_explored,
     explored,
     explored_programs,
     find_explored,
-    shrink_known,
 )
 from harness.verdict import Outcome
 
 EXPECTED = Path(__file__).with_name("early_publish.txt")
 
-# drawn and shrunk in seconds each; their goldens are run always
+# drawn and shrunk in a few seconds each, or more; their goldens are run always
 SLOW = {
-    "unchecked-batch",
     "unchecked-empty",
-    "give-owner-relaxed",
-    "reader-fence-relaxed",
     "unchecked-peek",
-    "trusting-recovery",
+    "unchecked-batch",
+    "unchecked-state",
+    "reader-fence-relaxed",
+    "silent-partial",
+    "silent-recovery",
+    "late-tail",
 }
-
-# few programs show it: it is shrunk from the program that stands beside it
-RARE = {"late-tail"}
-
-# of all kinds another first find ends in another program, from which no single step leads to one as `Needs` has it
-PLAIN = {"load-head-reader-relaxed", "early-timeout", "trusting-recovery"}
-PLAIN_KINDS = (Kind.TRY_WRITE, Kind.TRY_READ, Kind.READ)
-
-
-def shrunk(mutant: Mutant) -> ExploredFailure | None:
-    """From a drawn program, or from the one that convicts it."""
-    if mutant.name in RARE:
-        return shrink_known(mutant)
-    kinds = PLAIN_KINDS if mutant.name in PLAIN else EXPLORED_KINDS
-    return find_explored(mutant.name, kinds=kinds)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +47,7 @@ def shrunk(mutant: Mutant) -> ExploredFailure | None:
     ],
 )
 def test_a_planted_bug_is_shrunk_to_what_it_needs(mutant: Mutant) -> None:
-    found = shrunk(mutant)
+    found = find_explored(mutant.name)
     assert found is not None
     needs = mutant.needs
     assert found.workers <= needs.workers
