@@ -98,7 +98,7 @@ NAME = load_profile()
 
 
 def test_calls():
-    machine = machine_of(planted_class(parse("dropped-message:3")), channel)
+    machine = machine_of(planted_class(parse("dropped-message:2")), channel)
     try:
         check_machine(machine, settings(stateful_step_count=40))
     finally:
