@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status, message_number, message_writer
 from harness.resolve import UNKNOWN_VALUE
+from harness.words import counted
 
 __all__ = [
     "HEAD_UNTOLD",
@@ -236,4 +237,4 @@ class History:
         shown = [self.describe(index) for index in range(min(len(self), 40))]
         if len(self) > len(shown):
             shown.append(f"... and {len(self) - len(shown):,} more")
-        return "\n".join([f"history of {len(self):,} operations, capacity {self.capacity}", *shown])
+        return "\n".join([f"history of {counted(len(self), 'operation')}, capacity {self.capacity}", *shown])

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.operation import NO_TIMEOUT, Kind
+from harness.words import counted
 
 __all__ = ["OPERATION", "Program", "ProgramError", "operations"]
 
@@ -200,10 +201,11 @@ class Program:
             raise ProgramError(f"{path}: {error}") from error
 
     def __str__(self) -> str:
-        lines = [f"program {self.name}: {len(self.workers)} workers, capacity {self.capacity} bytes, seed {self.seed}"]
+        workers = counted(len(self.workers), "worker")
+        lines = [f"program {self.name}: {workers}, capacity {self.capacity} bytes, seed {self.seed}"]
         for number, script in enumerate(self.workers):
             shown = ", ".join(_operation_to_text(row) for row in script[:12])
-            more = f", ... ({len(script):,} operations)" if len(script) > 12 else ""
+            more = f", ... ({counted(len(script), 'operation')})" if len(script) > 12 else ""
             lines.append(f"  worker {number}: {shown}{more}")
         return "\n".join(lines)
 

@@ -28,6 +28,7 @@ from harness.scenario import Parameters, Scenario
 from harness.systems.channel import ChannelSystem
 from harness.timeline import timeline_of
 from harness.verdict import Outcome, Verdict, Witness
+from harness.words import counted
 
 __all__ = ["EXECUTORS", "MODES", "Cell", "StressResult", "convict", "stress"]
 
@@ -144,7 +145,7 @@ def stress(
     except EngineLost as error:
         if rounds == 0:
             raise
-        lost = [Verdict.inconclusive("rounds", f"{rounds} of {begun} rounds came back: {error}")]
+        lost = [Verdict.inconclusive("rounds", f"{rounds} of {counted(begun, 'round')} came back: {error}")]
     verdicts += lost
     verdicts += [check_coverage(events, scenario.exercises), _self_test_verdict(self_test)]
     outcome, reason = Verdict.overall(verdicts)

@@ -14,6 +14,7 @@ from harness.exchange.calls import Recording
 from harness.history import PENDING_RETURN, History
 from harness.operation import Kind, Status
 from harness.record import Timeline, TimelineCall
+from harness.words import counted
 
 __all__ = ["MOST_CALLS", "SAMPLE_CALLS", "nearest", "timeline_of", "timeline_of_recording"]
 
@@ -122,7 +123,7 @@ def timeline_of_recording(
     shown.sort(key=lambda one: (one.invoked, one.rows))
     prefix = "The marks are the earliest instants of the order that was found." if order else ""
     if witness:
-        prefix = f"The longest linearizable prefix that the search found has {len(order):,} operations"
+        prefix = f"The longest linearizable prefix that the search found has {counted(len(order), 'operation')}"
         prefix += f"; it sticks at operation #{stuck}." if stuck is not None else "."
     where = _NEAREST if witness else "in the middle of the history"
     return Timeline(tuple(shown), len(calls), where, clock, tuple(witness), prefix, stuck)
@@ -187,6 +188,6 @@ def _prefix_in_words(stop: Break | None, order: Mapping[int, tuple[int, int]]) -
     if stop is None:
         return "The marks are the earliest instants of one order that explains the calls shown." if order else ""
     return (
-        f"The longest linearizable prefix has {stop.before:,} completed operations; it sticks where operation "
+        f"The longest linearizable prefix has {counted(stop.before, 'completed operation')}; it sticks where operation "
         f"#{stop.row} returns{shown}."
     )

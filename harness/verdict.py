@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from harness.words import counted
+
 __all__ = ["Outcome", "Verdict", "Witness"]
 
 
@@ -29,7 +31,7 @@ class Witness:
     """The few operations that prove a violation.
 
     Attributes:
-        sentence: what they prove, for a person.
+        sentence: what they prove, for a person; the name of the rule is added by whoever shows it.
         operations: their row numbers in the history, in the order in which they should be read.
         prefix: of a search that got stuck: the longest prefix of an order that it found, in that order; the operation
             that cannot follow is the last of `operations`.
@@ -92,11 +94,12 @@ class Verdict:
         for outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE):
             for verdict in verdicts:
                 if verdict.outcome is outcome:
-                    return outcome, f"{verdict.property}: {verdict.reason}"
+                    rule = f"{verdict.rule}: " if verdict.rule else ""
+                    return outcome, f"{verdict.property}: {rule}{verdict.reason}"
         if not verdicts:
             return Outcome.INCONCLUSIVE, "nothing was checked"
         total = sum(sum(v.assertions.values()) for v in verdicts)
-        return Outcome.PASS, f"{total:,} assertions hold"
+        return Outcome.PASS, f"{counted(total, 'assertion')} {'holds' if total == 1 else 'hold'}"
 
     def to_json(self) -> dict[str, Any]:
         return {

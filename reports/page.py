@@ -18,6 +18,7 @@ import jinja2
 
 from harness.record import Failure, RunRecord, Timeline
 from harness.verdict import Outcome
+from harness.words import counted, plural
 from reports.interleaving import Lines, lines
 from reports.plots import Plot, performance
 from reports.results import assertions, label, operations, overall, variant
@@ -103,7 +104,12 @@ class _Run:
             return []
         bounds = ", ".join(f"≤ {value} {name}" for name, value in details.get("bounds", {}).items() if value)
         complete = "exhausted" if details.get("exhausted") else "not exhausted"
-        return [f"{_count(details['executions'])} executions", complete, str(details.get("model", "")), bounds]
+        return [
+            f"{_count(details['executions'])} {plural('execution', details['executions'])}",
+            complete,
+            str(details.get("model", "")),
+            bounds,
+        ]
 
     @property
     def slowest(self) -> tuple[str, float] | None:
@@ -240,7 +246,14 @@ def _environment(limits: _Limits) -> jinja2.Environment:
         whole = str(text)
         return whole if len(whole) <= limits.text else whole[: limits.text] + "…"
 
-    environment.filters |= {"count": _count, "time": _time, "label": label, "mark": _MARKS.__getitem__, "cut": cut}
+    environment.filters |= {
+        "count": _count,
+        "counted": counted,
+        "time": _time,
+        "label": label,
+        "mark": _MARKS.__getitem__,
+        "cut": cut,
+    }
     environment.filters["percent"] = "{:+.0%}".format
     return environment
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.record import Timeline, TimelineCall
+from harness.words import counted
 
 __all__ = ["Drawing", "draw"]
 
@@ -105,7 +106,8 @@ def draw(timeline: Timeline, anchor: str, most: int, *, first: bool) -> Drawing:
         y = _TOP + _LANE * lanes.of[call.rows[0]] + (_LANE - _BAR) // 2
         parts += _bar(call, axis, y, name, mark, styles[call.kind], anchor)
         rows.append(_row(call, timeline, mark, axis.begin))
-    label = f"Timeline of {len(calls):,} calls in {len(lanes.names):,} lanes; the table below says the same"
+    label = f"Timeline of {counted(len(calls), 'call')} in {counted(len(lanes.names), 'lane')}"
+    label += "; the table below says the same"
     many = " many" if len(calls) > _MOST_WITH_INSTANTS else ""
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="tl-svg{many}" width="100%" height="{height}" role="img" '

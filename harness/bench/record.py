@@ -9,6 +9,7 @@ from harness.bench.measure import PERCENTILES, Cell
 from harness.bench.plan import BenchRun
 from harness.record import RunRecord
 from harness.verdict import Outcome, Verdict
+from harness.words import counted
 
 __all__ = ["bench_record", "lines"]
 
@@ -20,7 +21,7 @@ def bench_record(
     measured = sum(figure.rate is not None for cell in run.cells for figure in cell.figures)
     measured += sum(cell.p50 is not None for cell in run.latencies)
     skipped = sorted({f"{f.name}: {f.skipped}" for cell in run.cells for f in cell.figures if f.skipped})
-    reason = f"{measured} figures measured" + (f"; skipped: {'; '.join(skipped)}" if skipped else "")
+    reason = f"{counted(measured, 'figure')} measured" + (f"; skipped: {'; '.join(skipped)}" if skipped else "")
     verdict = Verdict.passed("benchmark", reason, {"figure": measured})
     return RunRecord(
         kind="bench",

@@ -42,6 +42,7 @@ from harness.checks.violation import LONGEST_WITNESS, Violation
 from harness.history import HEAD_UNTOLD, History
 from harness.operation import NO_ID, Kind
 from harness.verdict import Outcome, Verdict, Witness
+from harness.words import counted
 
 __all__ = ["assertions_of", "check_fifo"]
 
@@ -65,7 +66,9 @@ def check_fifo(history: History, model: Model | None = None) -> Verdict:
     without = _judged(history, certain)
     if without.outcome is Outcome.PASS:
         return without
-    open_question = f"which of several messages the {len(model.vague):,} pending skips of unknown entries removed"
+    open_question = (
+        f"which of several messages the {counted(len(model.vague), 'pending skip')} of unknown entries removed"
+    )
     return Verdict.inconclusive(
         PROPERTY, f"no violation found; {open_question} could not be decided", verdict.assertions
     )
@@ -83,15 +86,15 @@ def _judged(history: History, model: Model) -> Verdict:
     violation, guessed = _decided(model)
     if violation is not None and not guessed:
         return _failed(_shrunk(history, violation), assertions)
-    reason = f"FIFO linearizable: {model.count:,} values and {len(model.empty):,} EMPTY decided exactly"
+    reason = f"FIFO linearizable: {counted(model.count, 'value')} and {len(model.empty):,} EMPTY decided exactly"
     if history.capacity is None and len(model.full):
         reason += f"; {len(model.full):,} FULL not judged: the capacity is unknown"
     if violation is None and not asks_for_search(model):
         if len(model.anonymous) and leftovers(model).any():
-            reason += f"; {len(model.anonymous):,} pending removals matched"
+            reason += f"; {counted(len(model.anonymous), 'pending removal')} matched"
         return Verdict.passed(PROPERTY, reason, assertions)
     found = search(model)
-    effort = f"{found.engine}, {found.steps:,} steps, {found.configurations:,} configurations at most"
+    effort = f"{found.engine}, {counted(found.steps, 'step')}, {counted(found.configurations, 'configuration')} at most"
     if found.linearizable is None:
         return Verdict.inconclusive(
             PROPERTY, f"no violation found; {_open_question(model, guessed)} ({effort})", assertions
@@ -102,7 +105,7 @@ def _judged(history: History, model: Model) -> Verdict:
         if len(model.others):
             reason += f", {len(model.others):,} MISMATCH without the head too{_nameless(model)}"
         if guessed:
-            reason += f"; {len(model.anonymous):,} pending removals matched"
+            reason += f"; {counted(len(model.anonymous), 'pending removal')} matched"
         return Verdict.passed(PROPERTY, f"{reason} ({effort}; replayed)", assertions)
     if violation is not None:
         return _failed(_shrunk(history, violation), assertions)
@@ -116,7 +119,7 @@ def _judged(history: History, model: Model) -> Verdict:
 
 
 def _failed(violation: Violation, assertions: dict[str, int]) -> Verdict:
-    witness = Witness(f"{violation.rule}: {violation.sentence}", violation.rows)
+    witness = Witness(violation.sentence, violation.rows)
     return Verdict.failed(PROPERTY, violation.rule, witness, assertions)
 
 

@@ -11,6 +11,7 @@ from harness.checks.model import NEVER, NOT, Ints, Model, among, intact, model_o
 from harness.history import OWN_HEAD, History
 from harness.operation import NO_ID, Kind, Status
 from harness.verdict import Verdict, Witness
+from harness.words import counted
 
 __all__ = ["check_integrity"]
 
@@ -81,16 +82,16 @@ def check_integrity(history: History, *, drained: bool, model: Model | None = No
         taken = np.isin(missing, model.pending_skips[0])
         unexplained = missing[~taken]
         if len(unexplained) > len(model.anonymous):
-            sentence = f"{len(unexplained):,} messages were written and never came out"
+            sentence = f"{counted(len(unexplained), 'message')} written, and never came out"
             if len(model.anonymous):
-                sentence += f"; {len(model.anonymous):,} pending removals explain as many of them at most"
+                sentence += f"; {counted(len(model.anonymous), 'pending removal')} can explain as many of them at most"
             return _failed("lost", sentence, model.write_row[unexplained][:3], assertions)
 
     # what it did to messages says more than what it says of itself
     for rule, sentence, broken in (*_statements(history), *_ends(history)):
         if len(broken):
             return _failed(rule, sentence, broken, assertions)
-    return Verdict.passed(PROPERTY, f"{model.count:,} messages, each once and whole", assertions)
+    return Verdict.passed(PROPERTY, f"{counted(model.count, 'message')}, each once and whole", assertions)
 
 
 def _statements(history: History) -> Iterator[tuple[str, str, Ints]]:
@@ -145,7 +146,7 @@ def _ends(history: History) -> Iterator[tuple[str, str, Ints]]:
 
 
 def _failed(rule: str, sentence: str, rows: Ints, assertions: dict[str, int]) -> Verdict:
-    witness = Witness(f"{rule}: {sentence}", tuple(int(row) for row in rows))
+    witness = Witness(sentence, tuple(int(row) for row in rows))
     return Verdict.failed(PROPERTY, rule, witness, assertions)
 
 

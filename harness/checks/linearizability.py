@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -16,11 +18,12 @@ from harness.checks.specifications.operation import (
     StepError,
     asking,
 )
-from harness.checks.specifications.steps import DIFFERENTLY
+from harness.checks.specifications.steps import DIFFERENTLY, is_own
 from harness.checks.wgl import Search, instants, search
 from harness.exchange.calls import Call, Recording
 from harness.history import HistoryError
 from harness.verdict import Verdict, Witness
+from harness.words import counted
 
 __all__ = ["check_specification", "interval", "linearize"]
 
@@ -30,6 +33,8 @@ _GRACE_S = 1.0
 """So much more a specification gets that does not return, before it is cut; else the search ends in good order."""
 _CLAIMING_ERRORS = ("empty", "full", "timeout", "mismatch", "closed")
 """Failures that say something of the state; any other certainly had no effect, and says nothing."""
+_MOST_ASKED = 10_000
+"""So often a specification is asked what it would refuse, if nothing in a history answers."""
 
 
 def check_specification(recording: Recording, specification: type[Specification], *, budget: float) -> Verdict:
@@ -67,28 +72,28 @@ def _linearize(
 ) -> tuple[Verdict, tuple[int, ...]]:
     with asking("the constructor, which takes the capacity or None,"):
         model = specification(recording.header.get("capacity"))
-    relevant = [
-        index for index, call in enumerate(recording.calls) if call.type != "fail" or call.error in _CLAIMING_ERRORS
-    ]
-    assertions: dict[str, int] = {}
-    for index in relevant:
-        kind = f"linearizable {recording.calls[index].f}"
-        assertions[kind] = assertions.get(kind, 0) + 1
+    operations = list(map(_operation, recording.calls))
+    _refuse(recording, name, model, operations)
+    relevant = [index for index, call in enumerate(recording.calls) if _says_something(call)]
+    claims: Callable[[Operation], bool] | None = getattr(model, "claims", None)
+    with asking("claims"):
+        claiming = [index for index in relevant if (claims or _answers)(operations[index])]
+    assertions = _counted(recording.calls[index].f for index in claiming)
     give_up = time.monotonic() + budget
     steps = 0
     cause = ""  # of what was not decided
     order: list[tuple[int, int]] = []
-    parts = _partitions(recording, model, relevant)
+    refusable: list[int] = []
+    parts = _partitions(recording, model, operations, relevant)
     for number, part in enumerate(parts):
         # a part that takes forever must not keep the others from their violation
         now = time.monotonic()
         until = now + (give_up - now) / (len(parts) - number)
         calls = [recording.calls[index] for index in part]
-        operations = [_operation(call) for call in calls]
-        _refuse(recording.name, name, model, calls, operations)
+        asked = [operations[index] for index in part]
         try:
-            found = search(model, operations, list(map(interval, calls)), batches=_sequences(calls), give_up=until)
-            _replay(model, operations, found.order)
+            found = search(model, asked, list(map(interval, calls)), batches=_sequences(calls), give_up=until)
+            _replay(model, asked, found.order)
         except StepError as error:
             raise HistoryError(f"{recording.name}:{calls[error.operation].line}: {name}: {error}") from error
         steps += found.steps
@@ -99,39 +104,89 @@ def _linearize(
         else:
             at = instants(interval(calls[index])[0] for index in found.order)
             order += zip(at, (part[index] for index in found.order), strict=True)
+            if claims is None and not claiming:
+                refusable += [part[index] for index in _refusable(model, asked, found.order)]
     if cause:
-        reason = f"{cause} ran out after {steps:,} steps; no violation of {name} was found"
+        reason = f"{cause} ran out after {counted(steps, 'step')}; no violation of {name} was found"
         return Verdict.inconclusive(PROPERTY, reason, {}), ()
     # partitions do not affect each other: by their instants they make one order
     order.sort(key=lambda item: item[0])
-    reason = f"linearizable as {name}, decided exactly in {steps:,} steps"
-    return Verdict.passed(PROPERTY, reason, assertions), tuple(row for _, row in order)
+    rows = [row for _, row in order]
+    assertions = assertions or _counted(operations[row].f for row in refusable)
+    if not assertions:
+        reason = f"nothing was checked: no operation says anything that could contradict {name}"
+        return Verdict.inconclusive(PROPERTY, reason, {}), ()
+    reason = f"linearizable as {name}, decided exactly in {counted(steps, 'step')}"
+    return Verdict.passed(PROPERTY, reason, assertions), tuple(rows)
 
 
-def _refuse(file: str, name: str, model: Specification, calls: list[Call], operations: list[Operation]) -> None:
-    """Raise the first call that is none of what the specification describes, if it can say so beforehand."""
+def _says_something(call: Call) -> bool:
+    return call.type != "fail" or call.error in _CLAIMING_ERRORS
+
+
+def _answers(operation: Operation) -> bool:
+    """Did it end, and told more than what it was given?"""
+    if operation.pending:
+        return False
+    return bool(operation.error) or operation.result not in (None, operation.argument)
+
+
+def _counted(functions: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(f"linearizable {f}" for f in functions))
+
+
+def _refusable(model: Specification, operations: list[Operation], order: Sequence[int]) -> list[int]:
+    """Of the operations that ended, those that cannot follow one of the states that the order goes through."""
+    left = [index for index in order if not operations[index].pending]
+    refused: list[int] = []
+    with asking("init"):
+        state = model.init()
+    asked = 0
+    for index in order:
+        for candidate in left.copy():
+            asked += 1
+            with suppress(SpecificationError), asking("step"):
+                if model.step(state, operations[candidate]) is None:
+                    refused.append(candidate)
+                    left.remove(candidate)
+        if not left or asked >= _MOST_ASKED:
+            break
+        with asking("step"):
+            state = model.step(state, operations[index])
+    return refused
+
+
+def _refuse(recording: Recording, name: str, model: Specification, operations: list[Operation]) -> None:
+    """Raise the first call that is none of what the specification describes, if it can say so beforehand.
+
+    Of a class of the user only what it will be asked for is looked at, of the built-in ones also what is left out.
+    """
     refuse: Callable[[Operation], str] | None = getattr(model, "refuse", None)
     if refuse is None:
         return
-    for call, operation in zip(calls, operations, strict=True):
+    for call, operation in zip(recording.calls, operations, strict=True):
+        if not is_own(model) and not _says_something(call):
+            continue
         with asking("refuse"):
             problem = refuse(operation)
         if problem:
-            raise HistoryError(f"{file}:{call.line}: {name}: {problem}")
+            raise HistoryError(f"{recording.name}:{call.line}: {name}: {problem}")
 
 
-def _partitions(recording: Recording, model: Specification, relevant: list[int]) -> list[list[int]]:
+def _partitions(
+    recording: Recording, model: Specification, operations: list[Operation], relevant: list[int]
+) -> list[list[int]]:
     partition: Callable[[Operation], Hashable] | None = getattr(model, "partition", None)
     if partition is None:
         return [relevant]
     parts: dict[Hashable, list[int]] = {}
     for index in relevant:
-        call = recording.calls[index]
         try:
             with asking("partition"):
-                parts.setdefault(partition(_operation(call)), []).append(index)
+                parts.setdefault(partition(operations[index]), []).append(index)
         except SpecificationError as error:
-            raise HistoryError(f"{recording.name}:{call.line}: {type(model).__name__}: {error}") from error
+            line = recording.calls[index].line
+            raise HistoryError(f"{recording.name}:{line}: {type(model).__name__}: {error}") from error
     return list(parts.values())
 
 
@@ -141,7 +196,7 @@ def _operation(call: Call) -> Operation:
         call.f,
         _frozen(call.argument),
         None if pending else _frozen(call.result),
-        "" if pending else call.error,
+        "" if pending else call.error or ("failed" if call.type == "fail" else ""),
         pending,
         call.process,
         MappingProxyType(dict(call.fields)),
@@ -194,10 +249,12 @@ def _replay(model: Specification, operations: list[Operation], order: Iterable[i
 
 def _failure(recording: Recording, part: list[int], found: Search, assertions: dict[str, int]) -> Verdict:
     prefix = tuple(part[index] for index in found.order)
-    sentence = f"no order of its {len(part):,} operations is linearizable; the longest prefix has {len(prefix):,}"
+    sentence = (
+        f"no order of its {counted(len(part), 'operation')} is linearizable; the longest prefix has {len(prefix):,}"
+    )
     rows = prefix[-_SHOWN:]
     if found.stuck is not None:
         stuck = recording.calls[part[found.stuck]]
         sentence += f", and {stuck.f} in line {stuck.line} cannot follow it"
         rows += (part[found.stuck],)
-    return Verdict.failed(PROPERTY, "STUCK", Witness(f"STUCK: {sentence}", rows, prefix), assertions)
+    return Verdict.failed(PROPERTY, "STUCK", Witness(sentence, rows, prefix), assertions)

@@ -26,6 +26,7 @@ from harness.checks.model import NOT, Bools, Ints, model_of
 from harness.history import OPERATION_RECORD, PENDING_RETURN, History, HistoryError, operation_record
 from harness.operation import Kind, Status
 from harness.verdict import Outcome, Verdict
+from harness.words import counted
 
 __all__ = ["OnlineFifo"]
 
@@ -228,7 +229,11 @@ class OnlineFifo:
 
     def _summed(self, verdict: Verdict) -> Verdict:
         """With what was dropped after it was judged."""
-        reason = f"{verdict.reason}; {self._settled:,} operations before them hold" if self._settled else verdict.reason
+        reason = (
+            f"{verdict.reason}; {counted(self._settled, 'operation')} judged before"
+            if self._settled
+            else verdict.reason
+        )
         assertions = dict(self._assertions + Counter(verdict.assertions))
         if (
             verdict.outcome is Outcome.INCONCLUSIVE

@@ -10,6 +10,7 @@ import numpy as np
 from harness.history import History
 from harness.operation import Status
 from harness.verdict import Verdict, Witness
+from harness.words import counted
 
 __all__ = ["Straggler", "check_progress"]
 
@@ -44,22 +45,22 @@ def check_progress(history: History, unfinished: Sequence[Straggler] = ()) -> Ve
     stuck = [straggler for straggler in unfinished if straggler.reason != "died"]
     if stuck:
         names = "; ".join(
-            f"worker {straggler.worker} after {straggler.completed:,} calls ({straggler.reason})"
+            f"worker {straggler.worker} after {counted(straggler.completed, 'call')} ({straggler.reason})"
             + (f": {straggler.message}" if straggler.message else "")
             for straggler in stuck
         )
         last = [np.flatnonzero(rows["worker"] == straggler.worker)[-1:] for straggler in stuck]
         shown = tuple(int(row) for part in last for row in part)
-        witness = Witness(f"did not finish: {names}", shown)
+        witness = Witness(names, shown)
         return Verdict.failed(PROPERTY, "did not finish", witness, assertions)
 
     busiest = max(completed.values(), default=0)
     dead = {straggler.worker for straggler in unfinished}
     starved = [worker for worker in everybody if completed.get(worker, 0) == 0 and worker not in dead]
     if starved and busiest >= _BUSY_CALLS:
-        sentence = f"worker {starved[0]} completed nothing while another completed {busiest:,} calls"
+        sentence = f"worker {starved[0]} completed nothing while another completed {counted(busiest, 'call')}"
         row = int(np.flatnonzero(rows["worker"] == starved[0])[0])
-        return Verdict.failed(PROPERTY, "starved", Witness(f"starved: {sentence}", (row,)), assertions)
+        return Verdict.failed(PROPERTY, "starved", Witness(sentence, (row,)), assertions)
 
     rounds = done["retries"].astype(np.int64) + 1
     if not len(rounds):

@@ -10,6 +10,7 @@ import numpy as np
 from harness.history import History
 from harness.operation import NO_TIMEOUT, Kind, Status
 from harness.verdict import Verdict, Witness
+from harness.words import counted
 
 __all__ = ["check_retries"]
 
@@ -45,12 +46,14 @@ def check_retries(history: History, config: Mapping[str, Any]) -> Verdict:
         assertions["rounds within the limit"] = len(bounded)
         over = bounded[rows["retries"][bounded] >= limit]
         if len(over):
-            return _failed("over the limit", f"more than {limit} rounds without a time-out", int(over[0]), assertions)
+            return _failed(
+                "over the limit", f"more than {counted(limit, 'round')} without a time-out", int(over[0]), assertions
+            )
         early = np.flatnonzero(gave_up & (rows["batch"] == 0) & (rows["retries"] + 1 < limit))
         if len(early):
-            return _failed("gave up early", f"gave up before {limit} rounds", int(early[0]), assertions)
+            return _failed("gave up early", f"gave up before {counted(limit, 'round')}", int(early[0]), assertions)
     return Verdict.passed(PROPERTY, "retries and back-off follow the policy", assertions)
 
 
 def _failed(rule: str, sentence: str, row: int, assertions: dict[str, int]) -> Verdict:
-    return Verdict.failed(PROPERTY, rule, Witness(f"{rule}: {sentence}", (row,)), assertions)
+    return Verdict.failed(PROPERTY, rule, Witness(sentence, (row,)), assertions)

@@ -21,6 +21,7 @@ from harness.exchange.to_history import name_messages
 from harness.history import HEAD_UNTOLD, PENDING_RETURN, History, HistoryError
 from harness.operation import Kind, Status
 from harness.verdict import Outcome, Verdict
+from harness.words import counted
 
 __all__ = ["StreamJudge", "judge_stream"]
 
@@ -140,7 +141,7 @@ class StreamJudge:
         if verdict.outcome is Outcome.INCONCLUSIVE and any(assertions.values()):
             return Verdict.passed(verdict.property, verdict.reason, assertions)
         settled = self.online.settled
-        reason = f"{verdict.reason}; {settled:,} operations before them hold" if settled else verdict.reason
+        reason = f"{verdict.reason}; {counted(settled, 'operation')} judged before" if settled else verdict.reason
         return Verdict(verdict.property, verdict.outcome, reason, verdict.rule, assertions, verdict.witness)
 
     def _refuse(self, kept: npt.NDArray[np.void]) -> None:
@@ -153,8 +154,8 @@ class StreamJudge:
             f"the call in line {self.online.lines()[unsettled]} is still open" if waits else f"as that of line {line}"
         )
         raise HistoryError(
-            f"{self._name}:{line}: {len(kept):,} operations since this one are not settled, {cause}; to hold more "
-            f"takes more than the {in_words(self._rows_at_most * ROW_BYTES)} that may be used (--memory)"
+            f"{self._name}:{line}: since this one, {counted(len(kept), 'operation')} not settled, {cause}; to hold "
+            f"more takes more than the {in_words(self._rows_at_most * ROW_BYTES)} that may be used (--memory)"
         )
 
 

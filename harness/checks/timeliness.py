@@ -35,7 +35,7 @@ def check_timeliness(history: History, *, slice_ns: int | None, model: Model | N
     if len(early):
         row = int(early[0])
         short = int(rows["timeout"][row] - waited[row])
-        witness = Witness(f"early time-out: a time-out was reported {short:,} ns before its time", (row,))
+        witness = Witness(f"a time-out was reported {short:,} ns before its time", (row,))
         return Verdict.failed(PROPERTY, "early time-out", witness, assertions)
 
     reason = "no time-out was early"
@@ -53,7 +53,7 @@ def check_timeliness(history: History, *, slice_ns: int | None, model: Model | N
             worst = int(late[np.argmax(beside[late])])
             pair = (int(model.write_row[taken[worst]]), int(by[worst]))
             witness = Witness(
-                f"slept beside a message: a reader slept {beside[worst] / 1e6:,.0f} ms beside a message that it could "
+                f"a reader slept {beside[worst] / 1e6:,.0f} ms beside a message that it could "
                 f"have read (wake-up lost; it looks again every {slice_ns / 1e6:,.0f} ms)",
                 pair,
             )

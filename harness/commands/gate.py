@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import EXIT_ENVIRONMENT
+from harness.words import counted
 
 if TYPE_CHECKING:
     from harness.gate.run import GateRun
@@ -127,7 +128,7 @@ def _counters(root: Path) -> int:
             click.echo(line)
     verdict = "FAIL" if differences else "PASS"
     total = sum(len(counts) for counts in counters.values())
-    click.echo(f"{verdict}: {total} exact counters, {len(differences)} differences", err=True)
+    click.echo(f"{verdict}: {counted(total, 'exact counter')}, {counted(len(differences), 'difference')}", err=True)
     return 3 if differences else 0
 
 
@@ -221,7 +222,7 @@ def _headline(run: GateRun, code: int) -> str:
     warned = [f"{j.metric} {j.estimate}" for j in run.judgements if j.answer is Answer.WARNING]
     tail = f"; warning: {', '.join(warned)}" if warned else ""
     if run.differences:
-        return f"FAIL: {len(run.differences)} exact counters changed: {run.differences[0]}"
+        return f"FAIL: {counted(len(run.differences), 'exact counter')} changed: {run.differences[0]}"
     if regressed:
         return f"FAIL: slower than {run.reference}: " + ", ".join(f"{j.metric} {j.estimate}" for j in regressed)
     if unclear:

@@ -16,6 +16,7 @@ import click
 from harness.cli import EXIT_ENVIRONMENT
 from harness.commands.outputs import open_outputs
 from harness.commands.seconds import Seconds
+from harness.words import counted, plural
 
 if TYPE_CHECKING:
     from harness.commands.talk import Talk
@@ -270,8 +271,7 @@ def _explore(scenarios: list[Scenario], options: dict[str, Any], command_line: s
     def explore(label: str, cell: Callable[[], RunRecord]) -> None:
         talk.begin(label)
         record = cell()
-        counted = f"{record.details['executions']:>9,} executions"
-        talk.end(label, record.outcome, f"{counted}, {record.details['distinct']:,} histories; {record.reason}")
+        talk.end(label, record.outcome, _explored(record))
         records.append(record)
 
     given = {"mutant": options["mutant"], "command": command_line}
@@ -310,12 +310,18 @@ def _with_sample(results: list[StressResult]) -> list[RunRecord]:
     return records
 
 
+def _explored(record: RunRecord) -> str:
+    executions, histories = record.details["executions"], record.details["distinct"]
+    counts = f"{executions:>9,} {plural('execution', executions)}, {counted(histories, 'distinct history')}"
+    return f"{counts}; {record.reason}"
+
+
 def _summary(record: RunRecord) -> str:
     metrics = record.metrics
     if metrics is None or not metrics.seconds:
         return record.reason
     rate = metrics.operations / metrics.seconds
-    return f"{metrics.operations:>9,} operations, {rate / 1e6:5.2f} M/s; {record.reason}"
+    return f"{metrics.operations:>9,} {plural('operation', metrics.operations)}, {rate / 1e6:5.2f} M/s; {record.reason}"
 
 
 def _history_files(cells: list[tuple[Scenario, Parameters, str, str]], path: Path | None) -> list[Path]:
@@ -362,10 +368,8 @@ def _finish(records: list[RunRecord], options: dict[str, Any]) -> int:
     operations = sum(record.metrics.operations for record in records if record.metrics)
     assertions = sum(sum(record.assertions.values()) for record in records)
     talk_to_stdout = options["json_file"] is None or str(options["json_file"]) != "-"
-    click.echo(
-        f"{outcome.value.upper()}: {len(records)} runs, {operations:,} operations, {assertions:,} assertions; {reason}",
-        err=not talk_to_stdout,
-    )
+    done = [counted(len(records), "run"), counted(operations, "operation"), counted(assertions, "assertion")]
+    click.echo(f"{outcome.value.upper()}: {', '.join(done)}; {reason}", err=not talk_to_stdout)
     for record in records if outcome is not Outcome.PASS else ():
         for failure in record.failures:
             click.echo(f"\n{label(record)}: {failure.property} [{failure.rule}]", err=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.history import HistoryError
+from harness.words import counted
 
 __all__ = ["CALL_BYTES", "ROW_BYTES", "Memory", "available", "in_words"]
 
@@ -42,7 +43,9 @@ class Memory:
         Raises:
             HistoryError: it would take more than the limit.
         """
-        sentence = f"{name}: about {calls:,} operations; judging them takes about {in_words(calls * self.each)}"
+        sentence = (
+            f"{name}: about {counted(calls, 'operation')}; judging them takes about {in_words(calls * self.each)}"
+        )
         if calls * self.each > self.limit:
             raise HistoryError(f"{sentence}, but only {in_words(self.limit)} may be used (--memory)")
         return sentence
@@ -50,10 +53,8 @@ class Memory:
     def hold(self, name: str, line: int, calls: int) -> None:
         """Refuse to read on beyond the limit."""
         if calls * self.each > self.limit:
-            raise HistoryError(
-                f"{name}:{line}: judging {calls:,} operations takes more than the {in_words(self.limit)} that may be "
-                "used (--memory), and there are more to come"
-            )
+            counts = f"judging {counted(calls, 'operation')} takes more than the {in_words(self.limit)}"
+            raise HistoryError(f"{name}:{line}: {counts} that may be used (--memory), and there are more to come")
 
 
 def in_words(size: int) -> str:
@@ -61,4 +62,4 @@ def in_words(size: int) -> str:
     for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB")):
         if size >= unit:
             return f"{size / unit:,.1f} {name}"
-    return f"{size:,} bytes"
+    return f"{counted(size, 'byte')}"

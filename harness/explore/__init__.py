@@ -27,6 +27,7 @@ from harness.explore.subject import Kills, subject_of, survivable
 from harness.explore.trace import lanes, worker_name
 from harness.program import Program
 from harness.verdict import Verdict, Witness
+from harness.words import counted
 
 __all__ = [
     "EVERY",
@@ -227,22 +228,24 @@ def _verdict(
         counts = "" if cost is None else f"; {cost}"
         witness = Witness(f"{failure.what}{_killed(failure.kills)}{counts}; schedule {failure.schedule}")
         return Verdict.failed(PROPERTY, failure.fault, witness, {**checked, "executions": seen.executions + 1})
-    counted = (
-        f"{seen.executions:,} executions ({seen.cut:,} more cut in a wait), "
-        f"{len(seen.histories):,} distinct histories, model {model}"
+    seen_so_far = (
+        f"{counted(seen.executions, 'execution')} ({seen.cut:,} more cut in a wait), "
+        f"{counted(len(seen.histories), 'distinct history')}, model {model}"
     )
     if seen.bounded:
         bounds = ", ".join(sorted(seen.loops))
-        counted += f"; in {seen.bounded:,} more a worker met a bound ({bounds}), and how it goes on is not explored"
+        seen_so_far += f"; in {seen.bounded:,} more a worker met a bound ({bounds}), and how it goes on is not explored"
     if driver == "progress":
-        counted = f"{seen.covered}; {counted}"
+        seen_so_far = f"{seen.covered}; {seen_so_far}"
     if size is not None:
-        counted += f"; {size}; sample instead: --driver pct"
+        seen_so_far += f"; {size}; sample instead: --driver pct"
     if seen.lost:
-        return Verdict.inconclusive(PROPERTY, f"not exhausted, since {seen.lost}; nothing found: {counted}", checked)
+        return Verdict.inconclusive(
+            PROPERTY, f"not exhausted, since {seen.lost}; nothing found: {seen_so_far}", checked
+        )
     if not seen.is_whole:
-        return Verdict.inconclusive(PROPERTY, f"not exhausted, and nothing found: {counted}", checked)
-    return Verdict.passed(PROPERTY, f"all executions explored: {counted}", checked)
+        return Verdict.inconclusive(PROPERTY, f"not exhausted, and nothing found: {seen_so_far}", checked)
+    return Verdict.passed(PROPERTY, f"all executions explored: {seen_so_far}", checked)
 
 
 def replay(

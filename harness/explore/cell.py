@@ -17,6 +17,7 @@ from harness.program import Program
 from harness.record import RunRecord
 from harness.scenario import Scenario
 from harness.verdict import Outcome, Verdict
+from harness.words import counted
 
 __all__ = ["BUILT_IN", "DRIVERS", "explored_cell", "explored_programs"]
 
@@ -77,7 +78,7 @@ def explored_programs(
     outcome, _ = Verdict.overall([seen.verdict for _, seen in explored])
     program, seen = next(pair for pair in explored if pair[1].verdict.outcome is outcome)
     if outcome is Outcome.PASS:
-        said = f"every execution of {len(explored)} programs, driver {driver}, model {model}"
+        said = f"every execution of {counted(len(explored), 'program')}, driver {driver}, model {model}"
         seen = replace(seen, verdict=replace(seen.verdict, reason=said))
     seen = replace(
         seen,

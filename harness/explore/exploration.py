@@ -7,6 +7,7 @@ from typing import Literal
 
 from harness.explore.estimate import Size
 from harness.verdict import Verdict
+from harness.words import counted
 
 __all__ = ["EVERY", "INTERNAL", "Cost", "Driver", "Exploration", "ExploreError", "Model"]
 
@@ -44,14 +45,8 @@ class Cost:
 
     def __str__(self) -> str:
         counts = {"stale access": self.stale, "context switch": self.switches, "kill": self.kills}
-        named = [f"{count} {_plural(name, count)}" for name, count in counts.items()]
+        named = [counted(count, name) for name, count in counts.items()]
         return ", ".join(named) + (" (the fewest there can be)" if self.exact else "")
-
-
-def _plural(name: str, count: int) -> str:
-    if count == 1:
-        return name
-    return name + ("es" if name.endswith(("s", "ch")) else "s")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.explore.parts import Kills, Piece, Seen
+from harness.words import counted
 
 __all__ = ["Covered", "first_questions"]
 
@@ -53,15 +54,15 @@ class Covered:
             self.lived += seen.executions
 
     def __str__(self) -> str:
-        parts = [f"nobody stuck in {self.lived:,} executions with everybody alive"]
+        parts = [f"nobody stuck in {counted(self.lived, 'execution')} with everybody alive"]
         if self.longest:
             parts.append(
-                f"reads lock-free: {self.stop_points:,} stop points of the others, {self.beside_stopped:,} executions, "
-                f"at most {self.longest} accesses a call"
+                f"reads lock-free: {counted(self.stop_points, 'stop point')} of the others, "
+                f"{counted(self.beside_stopped, 'execution')}, at most {counted(self.longest, 'access')} a call"
             )
         if self.waits:
             parts.append(f"writes waited only for a writer stopped inside its copy ({self.waits:,} of them)")
         if self.kill_points:
-            points = f"{len(self.kill_points):,} kill points, {self.beside_dead:,} executions"
+            points = f"{counted(len(self.kill_points), 'kill point')}, {counted(self.beside_dead, 'execution')}"
             parts.append(f"nobody waited for a dead worker: {points}")
         return "; ".join(parts)

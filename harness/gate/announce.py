@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.gate.counters import AGREED, Difference
 from harness.gate.run import GateRun
 from harness.gate.statistics import Answer
+from harness.words import counted
 
 __all__ = ["counter_commands", "summary", "table", "workflow_commands", "write_step_summary"]
 
@@ -54,7 +55,7 @@ def summary(run: GateRun, headline: str) -> str:
     ]
     lines += [f"| {' | '.join(row)} |" for row in table(run)]
     lines += ["", *run.notes]
-    lines += ["", f"Exact counters: {len(run.differences)} differences."]
+    lines += ["", f"Exact counters: {counted(len(run.differences), 'difference')}."]
     lines += [f"- {difference}" for difference in run.differences]
     return "\n".join(lines) + "\n"
 

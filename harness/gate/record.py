@@ -9,19 +9,20 @@ from harness.gate.run import GateRun
 from harness.gate.statistics import Answer
 from harness.record import RunRecord
 from harness.verdict import Outcome, Verdict, Witness
+from harness.words import counted
 
 __all__ = ["gate_record", "verdicts"]
 
 
 def verdicts(run: GateRun) -> list[Verdict]:
     """One for the counters, one per metric."""
-    counted = sum(len(counters) for counters in run.counters.values())
+    total = sum(len(counters) for counters in run.counters.values())
     found = []
     if run.differences:
-        sentence = f"{len(run.differences)} exact counters differ; the first: {run.differences[0]}"
-        found.append(Verdict.failed("exact counters", "changed", Witness(sentence), {"counter": counted}))
+        sentence = f"{counted(len(run.differences), 'difference')} of exact counters; the first: {run.differences[0]}"
+        found.append(Verdict.failed("exact counters", "changed", Witness(sentence), {"counter": total}))
     else:
-        found.append(Verdict.passed("exact counters", "every count is what was agreed", {"counter": counted}))
+        found.append(Verdict.passed("exact counters", "every count is what was agreed", {"counter": total}))
     for judgement in run.judgements:
         pairs = {"pair": judgement.estimate.pairs}
         reason = f"{judgement.estimate}: {judgement.reason}"

@@ -20,6 +20,7 @@ from harness.gate.measure import PathCost, Rows
 from harness.gate.source import Builder, tree_of
 from harness.gate.statistics import PATH_COST, Answer, Array, Judgement, judge
 from harness.verdict import Outcome
+from harness.words import counted
 
 __all__ = ["FULL", "SHORT", "Effect", "Extent", "SelfTest", "decisions", "effect_of", "run_self_test"]
 
@@ -66,10 +67,12 @@ class Effect:
 
     def __str__(self) -> str:
         what = f"{self.delay:.0%} delay" if self.delay else "identical builds"
-        text = f"{what} (recorded {self.seen[0]:+.1%} to {self.seen[1]:+.1%}): of {self.decisions} decisions "
+        text = (
+            f"{what} (recorded {self.seen[0]:+.1%} to {self.seen[1]:+.1%}): of {counted(self.decisions, 'decision')} "
+        )
         if self.delay:
             text += f"{self.found} found it, {self.found / self.decisions:.1%}; "
-        return f"{text}{self.alarms} false alarms, {self.inconclusive} inconclusive"
+        return f"{text}{counted(self.alarms, 'false alarm')}, {self.inconclusive} inconclusive"
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,10 @@ class SelfTest:
     def _judged(self) -> tuple[Outcome, str]:
         for effect in self.effects:
             if effect.alarms:
-                return Outcome.FAIL, f"{effect.alarms} false alarms in {effect.decisions} decisions"
+                return (
+                    Outcome.FAIL,
+                    f"{counted(effect.alarms, 'false alarm')} in {counted(effect.decisions, 'decision')}",
+                )
         for effect in self.effects:
             required = REQUIRED.get(effect.delay, 0.0)
             if effect.found < required * effect.decisions:

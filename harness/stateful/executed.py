@@ -26,6 +26,7 @@ from harness.stateful.explored import Drawn, ExploredFailure, columns, convict, 
 from harness.stateful.programs import STEPS_OF_A_CALL, kills, programs
 from harness.stress import Cell, judge, run_program
 from harness.verdict import Outcome, Verdict, Witness
+from harness.words import counted
 
 __all__ = [
     "EXECUTED_KINDS",
@@ -125,9 +126,9 @@ class ExecutedFailure:
         """The explorer's, in one sentence."""
         if isinstance(self.explored, BudgetSpent):
             spent = self.explored
-            return f"not reproduced by the explorer within {spent.executions:,} executions: {spent.reason}"
+            return f"not reproduced by the explorer within {counted(spent.executions, 'execution')}: {spent.reason}"
         found, exploration = self.explored, self.explored.exploration
-        calls = "1 operation" if found.operations == 1 else f"{found.operations} operations"
+        calls = counted(found.operations, "operation")
         which = "the same rule" if self.is_same_rule else "another rule"
         return (
             f"reproduced by the explorer, {which}: {exploration.verdict.rule}, {calls}, {found.cost}, "

@@ -139,7 +139,7 @@ def test_a_failure_outweighs_everything() -> None:
     good = Verdict.passed("integrity", "whole", {"intact payload": 10})
     unknown = Verdict.inconclusive("fifo", "cut short")
     bad = Verdict.failed("fifo", "ORDER", Witness("b before a", (1, 2)))
-    assert Verdict.overall([good, unknown, bad]) == (Outcome.FAIL, "fifo: b before a")
+    assert Verdict.overall([good, unknown, bad]) == (Outcome.FAIL, "fifo: ORDER: b before a")
     assert Verdict.overall([good, unknown]) == (Outcome.INCONCLUSIVE, "fifo: cut short")
     assert Verdict.overall([good, good]) == (Outcome.PASS, "20 assertions hold")
     assert [outcome.exit_code for outcome in (Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE)] == [0, 1, 4]

@@ -41,6 +41,12 @@ class Fifo:
         """Peeks, and what has failed."""
         return operation.f == "peek" or bool(operation.error)
 
+    def claims(self, operation: Operation) -> bool:
+        """All that ended, but a write that is OK or closed: it fits any state."""
+        if operation.f in _WRITES:
+            return operation.error in _FULL_ERRORS
+        return not operation.pending
+
     def refuse(self, operation: Operation) -> str:
         """Why this is no operation of a queue; empty if it is one."""
         f, error = operation.f, operation.error
@@ -126,6 +132,11 @@ class BoundedFifo(Fifo):
         super().__init__(capacity)
         self.limit = capacity
 
+    def claims(self, operation: Operation) -> bool:
+        """Also that there was room for a write that is OK."""
+        is_in = operation.f in _WRITES and not operation.pending and not operation.error
+        return is_in or super().claims(operation)
+
     def _used(self, state: Entries) -> int:
         return len(state)
 
@@ -161,6 +172,10 @@ class ByteBoundedFifo(BoundedFifo):
 
 class LossyFifo(BoundedFifo):
     """A FIFO queue of `capacity` messages in which a write that does not fit drops the oldest."""
+
+    def claims(self, operation: Operation) -> bool:
+        """As of an unbounded queue: every write fits."""
+        return Fifo.claims(self, operation)
 
     def _written(self, state: Entries, operation: Operation) -> Entries | None:
         return (*state, exact(operation.argument))[-self.limit :] if self.limit else ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import replace
 from typing import Any
 
 from harness.checks.specifications.operation import Operation, SpecificationError
@@ -11,8 +10,10 @@ from harness.checks.specifications.operation import Operation, SpecificationErro
 __all__ = ["KeyValue", "LatestValue", "Register"]
 
 
-_NO_CLAIM = ("", "timeout", "closed")
+_NO_CLAIM = ("timeout", "closed")
 """Errors that say nothing of a register."""
+_CLAIMS = ("empty", "full", "mismatch")
+"""Errors that would say something, of whatever can end with them."""
 
 
 class Register:
@@ -20,6 +21,10 @@ class Register:
 
     anonymous = True
     """Who called makes no difference, nor what else was recorded."""
+    functions: tuple[str, ...] = ("read", "write", "cas")
+    noun = "register"
+    allowed = frozenset([("cas", "mismatch")])
+    """Operations and errors of `_CLAIMS` that they can end with."""
 
     def __init__(self, capacity: int | None = None) -> None:
         del capacity
@@ -35,32 +40,54 @@ class Register:
         """Reads, and what has failed."""
         return operation.f in ("read", "get") or bool(operation.error)
 
+    def claims(self, operation: Operation) -> bool:
+        """Reads and what compares; a write fits any state."""
+        if operation.pending or operation.error:
+            return operation.error in _CLAIMS
+        return operation.f in ("read", "get", "cas")
+
+    def refuse(self, operation: Operation) -> str:
+        """Why this is no operation of a register; empty if it is one."""
+        f, argument, result = operation.f, operation.argument, operation.result
+        if f not in self.functions:
+            return f"a {self.noun} knows no {f!r}; it knows {', '.join(self.functions)}"
+        if operation.error in _CLAIMS and (f, operation.error) not in self.allowed:
+            known = ", ".join(f"{f} with {error!r}" for f, error in sorted(self.allowed))
+            return f"{f} of a {self.noun} cannot fail with {operation.error!r}; what can is {known}"
+        if f == "cas" and not _is_pair(argument):
+            return f"cas takes a pair [old, new]; it was given {argument!r}"
+        if f in ("write", "put") and argument is None:
+            return f"{f} takes a value; it was given none, or null"
+        if f == "append" and not isinstance(argument, str):
+            return f"append takes text; it was given {argument!r}"
+        if f not in ("read", "get") and not operation.error and result is not None and not _same(argument, result):
+            return f"a {f} of {argument!r} ends with value {result!r}"
+        return ""
+
     def step(self, state: tuple[Any], operation: Operation) -> tuple[Any] | None:
         # the value is wrapped, for None is a value and also the answer "cannot happen"
-        f, error = operation.f, operation.error
-        if f not in ("read", "write", "cas"):
-            raise SpecificationError(f"a register knows no {f!r}; it knows read, write and cas")
+        f, error, argument = operation.f, operation.error, operation.argument
         if f == "cas":
             old, new = _pair(operation)
-            if error == "mismatch":
-                return None if _same(state[0], old) else state
-        if error not in _NO_CLAIM:
-            raise SpecificationError(f"{f} of a register cannot fail with {error!r}; only cas can, with 'mismatch'")
-        if error:
-            return state
-        if f == "cas":
-            if _same(state[0], old):
+            is_old = _same(state[0], old)
+            if error:
+                return None if error == "mismatch" and is_old else state
+            if is_old:
                 return (new,)
             return state if operation.pending else None
-        if f == "write":
-            if operation.argument is None:
-                raise SpecificationError("write takes a value; it was given none, or null")
-            return (operation.argument,)
+        if f not in self.functions:
+            raise SpecificationError(self.refuse(operation))
+        if error:
+            return state
+        if f in ("write", "put"):
+            return (argument,)
         return state if operation.pending or _same(state[0], operation.result) else None
 
 
 class LatestValue(Register):
     """A channel of which only the latest value counts: reads do not consume, and are empty before the first write."""
+
+    allowed = frozenset([("cas", "mismatch"), ("read", "empty")])
 
     def step(self, state: tuple[Any], operation: Operation) -> tuple[Any] | None:
         if operation.f == "read" and operation.error == "empty":
@@ -71,23 +98,17 @@ class LatestValue(Register):
 class _Entry(Register):
     """What a key holds. get and put are read and write, and append lengthens text; a key that holds none gets ""."""
 
+    functions = ("read", "write", "cas", "get", "put", "append")
+    noun = "key"
+
     def step(self, state: tuple[Any], operation: Operation) -> tuple[Any] | None:
-        f, error = operation.f, operation.error
-        if f not in ("get", "put", "append"):
-            return super().step(state, operation)
-        if error not in _NO_CLAIM:
-            raise SpecificationError(f"{f} of a key cannot fail with {error!r}")
-        if error:
+        f = operation.f
+        if f == "append" and not operation.error:
+            held = "" if state[0] is None else state[0]
+            return (held + operation.argument,) if isinstance(held, str) else None
+        if f == "get" and not operation.error and state[0] is None and operation.result == "":
             return state
-        if f == "get":
-            is_unset = state[0] is None and operation.result == ""
-            return state if operation.pending or is_unset or _same(state[0], operation.result) else None
-        if f == "put":
-            return super().step(state, replace(operation, f="write"))
-        held = "" if state[0] is None else state[0]
-        if not isinstance(operation.argument, str):
-            raise SpecificationError(f"append takes text; it was given {operation.argument!r}")
-        return (held + operation.argument,) if isinstance(held, str) else None
+        return super().step(state, operation)
 
 
 class KeyValue:
@@ -110,22 +131,44 @@ class KeyValue:
         """As of a register."""
         return self._entry.observes(operation)
 
+    def claims(self, operation: Operation) -> bool:
+        """As of a register."""
+        return self._entry.claims(operation)
+
     def partition(self, operation: Operation) -> Hashable:
         """Keys do not affect each other; 1, 1.0 and true are three of them."""
         return repr(_pair(operation)[0])
 
+    def refuse(self, operation: Operation) -> str:
+        """Why this is no operation of a key; empty if it is one."""
+        f, argument, result = operation.f, operation.argument, operation.result
+        if f not in self._entry.functions:
+            return self._entry.refuse(operation)
+        if not _is_pair(argument):
+            return f"{f} takes a pair [key, value]; it was given {argument!r}"
+        answers = f in ("read", "get") and not operation.pending and not operation.error
+        if not _is_pair(result) and (answers or (result is not None and not operation.error)):
+            return f"{f} answers with a pair [key, value]; it was {result!r}"
+        if answers and not _same(argument[0], result[0]):
+            return f"a {f} of key {argument[0]!r} ends with key {result[0]!r}"
+        return self._entry.refuse(_of_entry(operation))
+
     def step(self, state: tuple[Any], operation: Operation) -> tuple[Any] | None:
-        key, inner = _pair(operation)
-        f, result = operation.f, operation.result
-        if f not in ("read", "write", "cas", "get", "put", "append"):
-            raise SpecificationError(f"a key knows no {f!r}; it knows read, write, cas, get, put and append")
-        if f in ("read", "get") and not operation.pending and not operation.error:
-            if not isinstance(result, tuple) or len(result) != 2:
-                raise SpecificationError(f"{f} answers with a pair [key, value]; it was {result!r}")
-            if not _same(result[0], key):
-                return None
-            result = result[1]
-        return self._entry.step(state, Operation(f, inner, result, operation.error, operation.pending))
+        if _is_pair(operation.result) and not _same(operation.result[0], _pair(operation)[0]):
+            return None
+        return self._entry.step(state, _of_entry(operation))
+
+
+def _of_entry(operation: Operation) -> Operation:
+    """An operation of a key as that of the register that the key is."""
+    result = operation.result
+    return Operation(
+        operation.f,
+        _pair(operation)[1],
+        result[1] if _is_pair(result) else result,
+        operation.error,
+        operation.pending,
+    )
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -137,8 +180,12 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2
+
+
 def _pair(operation: Operation) -> tuple[Any, Any]:
     argument = operation.argument
-    if not isinstance(argument, tuple | list) or len(argument) != 2:
+    if not _is_pair(argument):
         raise SpecificationError(f"{operation.f} takes a pair; it was given {argument!r}")
     return argument[0], argument[1]

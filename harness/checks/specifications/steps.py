@@ -22,7 +22,7 @@ from harness.checks.specifications.operation import (
     what_it_raised,
 )
 
-__all__ = ["DIFFERENTLY", "IMPOSSIBLE", "OutOfRoom", "Steps"]
+__all__ = ["DIFFERENTLY", "IMPOSSIBLE", "OutOfRoom", "Steps", "is_own"]
 
 IMPOSSIBLE = -1
 """For a number of a state: the operation cannot happen in this state."""
@@ -42,6 +42,11 @@ class OutOfRoom(BaseException):
     """The states of a search need more than `MOST_BYTES`; no `Exception`, as little as OutOfTime."""
 
 
+def is_own(model: Specification) -> bool:
+    """Is it a specification of this program?"""
+    return type(model).__module__.startswith(_OWN)
+
+
 class Steps:
     """Numbered states and operations of one search.
 
@@ -53,7 +58,7 @@ class Steps:
 
     def __init__(self, model: Specification, operations: Sequence[Operation]) -> None:
         self._model = model
-        self._trusted = type(model).__module__.startswith(_OWN)
+        self._trusted = is_own(model)
         self._operations = operations
         self._key_of: Callable[[Any], Hashable] | None = getattr(model, "hash", None)
         self._states: list[Any] = []
