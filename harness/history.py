@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status, message_number, message_writer
 from harness.resolve import UNKNOWN_VALUE
-from harness.words import counted
+from harness.words import counted, shown
 
 __all__ = [
     "HEAD_UNTOLD",
@@ -113,7 +113,9 @@ class History:
 
     def __post_init__(self) -> None:
         if self.operations.dtype != OPERATION_RECORD:
-            raise HistoryError(f"operations have dtype {self.operations.dtype}; expected OPERATION_RECORD")
+            raise HistoryError(f"operations have dtype {shown(self.operations.dtype)}; expected OPERATION_RECORD")
+        if self.operations.ndim != 1:
+            raise HistoryError(f"operations have {self.operations.ndim} dimensions; expected one, a row an operation")
 
     def __len__(self) -> int:
         return len(self.operations)
@@ -147,16 +149,28 @@ class History:
             HistoryError: the file is no saved history, or one of another version.
         """
         try:
+            with Path(path).open("rb") as file:
+                if not zipfile.is_zipfile(file):
+                    raise HistoryError(f"{path}: not a saved history: no .npz, which is a zip archive")
             with np.load(path, allow_pickle=False) as stored:
                 operations, meta = stored["operations"], json.loads(str(stored["meta"]))
+        except HistoryError:
+            raise
         except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
             raise HistoryError(f"{path}: not a saved history (.npz with 'operations' and 'meta'): {error}") from error
         if not isinstance(meta, dict) or meta.keys() < {"history", "capacity", "shutdown", "info"}:
             raise HistoryError(f"{path}: 'meta' is no object of history, capacity, shutdown and info")
         if meta["history"] != 1:
             raise HistoryError(f"{path}: history version {meta['history']!r}; this program reads version 1")
-        shutdown = None if meta["shutdown"] is None else (meta["shutdown"][0], meta["shutdown"][1])
-        return cls(operations, meta["capacity"], shutdown, meta["info"])
+        capacity, shutdown, info = meta["capacity"], meta["shutdown"], meta["info"]
+        if capacity is not None and (type(capacity) is not int or not 0 <= capacity < 2**63):
+            raise HistoryError(f"{path}: capacity {shown(capacity)}; expected an integer from 0, or null")
+        times = shutdown if isinstance(shutdown, list) and all(type(time) is int for time in shutdown) else []
+        if shutdown is not None and (len(times) != 2 or not 0 <= times[0] <= times[1] < 2**63):
+            raise HistoryError(f"{path}: shutdown {shown(shutdown)}; expected [invoked, returned] in ns, or null")
+        if not isinstance(info, dict):
+            raise HistoryError(f"{path}: info {shown(info)}; expected an object")
+        return cls(operations, capacity, (times[0], times[1]) if times else None, info)
 
     def describe(self, index: int) -> str:
         """One operation as a line for a person: times relative to the start of the history, or those of its file."""

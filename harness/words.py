@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["counted", "plural"]
+from typing import Any
+
+__all__ = ["cause_of", "counted", "plural", "shown"]
 
 _TAKE_ES = ("s", "x", "ch", "sh")
 _VOWELS = "aeiou"
+_LONGEST = 60
 
 
 def plural(noun: str, count: int) -> str:
@@ -20,3 +23,14 @@ def plural(noun: str, count: int) -> str:
 def counted(count: int, noun: str) -> str:
     """``1 assertion``, ``2,000 assertions``."""
     return f"{count:,} {plural(noun, count)}"
+
+
+def shown(value: Any) -> str:
+    """A value from outside, as Python writes it, cut where it gets long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def cause_of(error: BaseException) -> str:
+    """What went wrong with a file, without number and name; the name stands before it already."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

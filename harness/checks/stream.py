@@ -14,7 +14,7 @@ from harness.checks.integrity import check_integrity
 from harness.checks.judgement import FIFO, Judgement, that_say_something
 from harness.checks.online import OnlineFifo
 from harness.checks.timeliness import check_timeliness
-from harness.exchange.files import open_stream
+from harness.exchange.files import open_stream, refuse_nothing
 from harness.exchange.memory import ROW_BYTES, available, in_words
 from harness.exchange.stream import QueueStream, vocabulary
 from harness.exchange.to_history import name_messages
@@ -191,6 +191,7 @@ def judge_stream(
                 done = time.monotonic()
                 next_time = done + max(_HASTE_S, _WORK_SHARE * (done - start))
         else:
+            refuse_nothing(name, words, header)
             judge.judge(end=True)
     return _judgement(file, judge, words.processes, words.values)
 

@@ -17,6 +17,8 @@ _CLOSING = {"{": "}", "#{": "}", "[": "]", "(": ")"}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 _INTEGER = re.compile(r"[+-]?\d+N?")
 _DEEPEST = 100
+_MOST_DIGITS = 4_000
+"""Python refuses to read an integer that is much longer."""
 
 _Tokens = Iterator[tuple[int, str]]
 
@@ -92,7 +94,7 @@ def _value(tokens: _Tokens, line: int, token: str, depth: int) -> Any:
     if token.startswith("#") and token != "#{" and not token.startswith("##"):
         return _next_value(tokens, line, depth + 1)  # a tag says how Clojure holds what follows
     if token not in _CLOSING:
-        return _atom(token)
+        return _atom(line, token)
     items: list[Any] = []
     for where, inner in tokens:
         if inner == _CLOSING[token]:
@@ -113,12 +115,14 @@ def _map(line: int, items: list[Any]) -> dict[str, Any]:
     return dict(zip(keys, items[1::2], strict=True))
 
 
-def _atom(token: str) -> Any:
+def _atom(line: int, token: str) -> Any:
     if token.startswith('"'):
         return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), token[1:-1])
     if token in ("nil", "true", "false"):
         return {"nil": None, "true": True, "false": False}[token]
     if _INTEGER.fullmatch(token):
+        if len(token) > _MOST_DIGITS:
+            raise EdnError(line, f"a number of {len(token):,} digits; at most {_MOST_DIGITS:,} are read")
         return int(token.removesuffix("N"))
     try:
         return float(token.removesuffix("M"))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.history import PENDING_RETURN, HistoryError
+from harness.words import shown
 
 __all__ = ["FIELDS", "NUMBERS", "REQUIRED", "TYPES", "Event", "check_event"]
 
@@ -51,6 +52,4 @@ def check_event(where: str, event: Event) -> None:
     for name, (allowed, expected) in _RULES.items():
         content = event.get(name)
         if content is not None and not allowed(content):
-            shown = repr(content)
-            shown = shown if len(shown) < 60 else shown[:57] + "..."
-            raise HistoryError(f"{where}: {name} {shown}; expected {expected}")
+            raise HistoryError(f"{where}: {name} {shown(content)}; expected {expected}")

@@ -25,8 +25,18 @@ from harness.exchange.npz import load_npz
 from harness.exchange.pairing import CallColumns, Pairing
 from harness.exchange.to_history import QueueRows
 from harness.history import History, HistoryError
+from harness.words import cause_of
 
-__all__ = ["STANDARD_INPUT", "Reading", "load_history", "load_recording", "open_reading", "open_stream", "save_history"]
+__all__ = [
+    "STANDARD_INPUT",
+    "Reading",
+    "load_history",
+    "load_recording",
+    "open_reading",
+    "open_stream",
+    "refuse_nothing",
+    "save_history",
+]
 
 _Reader = Callable[[str, Iterator[Piece], Vocabulary, dict[str, Any]], Iterator[EventColumns]]
 _READERS: dict[str, _Reader] = {
@@ -37,6 +47,7 @@ _READERS: dict[str, _Reader] = {
     ".log": read_jepsen_log,
     ".txt": read_jepsen_log,
 }
+_UNREADABLE = (OSError, EOFError, zlib.error)
 _GZIP = b"\x1f\x8b"
 _WORTH_SAYING = 64 << 20
 """Bytes of a file from which on its memory is said before it is read."""
@@ -107,6 +118,7 @@ class Reading:
             count += len(calls)
             memory.hold(self.name, int(events.line[-1]) if len(events) else 1, count)
             yield calls
+        refuse_nothing(self.name, self._words, self.header)
         yield pairing.finish()
 
 
@@ -134,8 +146,7 @@ def open_reading(
             name, read_json_lines(name, iter([(1, text)]), words, header), words, header, limit, tell, _unknown
         )
         return
-    if name != "<stdin>" and Path(path).is_dir():
-        raise HistoryError(f"{name}: is a folder; give the files in it")
+    _refuse_folder(name)
     if reader is None:
         known = ", ".join([".npz", *_READERS])
         raise HistoryError(f"{name}: unknown kind of file {suffix!r}; known: {known}, each also with .gz")
@@ -148,8 +159,8 @@ def open_reading(
 
             columns = reader(name, pieces_of(name, stream), words, header)
             yield Reading(name, columns, words, header, limit, tell, read_so_far)
-    except (OSError, EOFError, zlib.error) as error:
-        raise HistoryError(f"{name}: cannot be read: {error}") from error
+    except _UNREADABLE as error:
+        raise HistoryError(f"{name}: cannot be read: {cause_of(error)}") from error
 
 
 _Arriving = Iterator[EventColumns | None]
@@ -172,16 +183,37 @@ def open_stream(
     """
     name = "<stdin>" if str(path) == STANDARD_INPUT else str(path)
     suffix = _inner(path).suffix
-    if name != "<stdin>" and Path(path).is_dir():
-        raise HistoryError(f"{name}: is a folder; give the files in it")
+    _refuse_folder(name)
     if name != "<stdin>" and _READERS.get(suffix) is not read_json_lines:
         raise HistoryError(f"{name}: a stream is JSON Lines (.jsonl, also with .gz); judge {suffix!r} without --stream")
     try:
         with _opened(path) as file:
             pieces = arriving_pieces(name, file, idle)
             yield name, (None if piece is None else read_piece(name, *piece, words, header) for piece in pieces)
-    except (OSError, EOFError, zlib.error) as error:
-        raise HistoryError(f"{name}: cannot be read: {error}") from error
+    except _UNREADABLE as error:
+        raise HistoryError(f"{name}: cannot be read: {cause_of(error)}") from error
+
+
+def _refuse_folder(name: str) -> None:
+    if name != "<stdin>" and _is_folder(name):
+        raise HistoryError(f"{name}: is a folder; give the files in it")
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except OSError:  # its name is too long, say; who opens it tells
+        return False
+
+
+def refuse_nothing(name: str, words: Vocabulary, header: Mapping[str, Any]) -> None:
+    """Of a file that was read to its end: it is no history if it has neither an event nor a header.
+
+    Raises:
+        HistoryError: it has none.
+    """
+    if not words.processes and not header:
+        raise HistoryError(f'{name}: holds no event; a history of none has the first line {{"history": 1}}')
 
 
 def _unknown() -> float | None:

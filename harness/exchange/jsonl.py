@@ -120,7 +120,7 @@ def _object(where: str, content: bytes, *, whole: bool) -> dict[str, Any]:
     except _NoNumber as error:
         raise HistoryError(f"{where}: not JSON: {error}") from error
     except ValueError as error:
-        raise HistoryError(f"{where}: {error}") from error
+        raise HistoryError(f"{where}: a number has more digits than this program reads") from error
     if not isinstance(fields, dict):
         raise HistoryError(
             f"{where}: {_NO_ARRAY if isinstance(fields, list) else 'expected an object, one event a line'}"

@@ -13,6 +13,7 @@ import numpy as np
 from harness.exchange.to_history import IMPOSSIBLE, check_distinct
 from harness.history import PENDING_RETURN, History, HistoryError
 from harness.operation import NO_TIMEOUT, Kind, Status
+from harness.words import cause_of
 
 __all__ = ["load_npz"]
 
@@ -33,9 +34,10 @@ def load_npz(path: Path | str) -> History:
                 unpacked.flush()
                 history = History.load(unpacked.name)
     except HistoryError as error:
-        raise HistoryError(f"{path}: holds no saved history") from error
+        problem = str(error).partition(".npz: ")[2] or str(error)  # a packed one has another name while it is read
+        raise HistoryError(f"{path}: holds no saved history: {problem}") from error
     except (OSError, EOFError, zlib.error, MemoryError) as error:
-        raise HistoryError(f"{path}: cannot be read: {error}") from error
+        raise HistoryError(f"{path}: cannot be read: {cause_of(error)}") from error
     _check(str(path), history)
     return history
 
@@ -47,6 +49,7 @@ def _check(name: str, history: History) -> None:
     rules = (
         (rows["kind"] >= len(Kind), "kind {kind}; expected 0 .. " + str(len(Kind) - 1)),
         (rows["status"] >= len(Status), "status {status}; expected 0 .. " + str(len(Status) - 1)),
+        (rows["invoked"] < 0, "invoked {invoked}; expected a time from 0"),
         (~pending & (rows["returned"] < rows["invoked"]), "returned {returned}, before it was invoked at {invoked}"),
         (~pending & (rows["returned"] == PENDING_RETURN), "never returned, but has a status other than PENDING"),
         (IMPOSSIBLE[kind, status], "a {name} fails with {answer}, which it cannot"),

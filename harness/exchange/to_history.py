@@ -17,6 +17,7 @@ from harness.exchange.pairing import INFO, OK, CallColumns
 from harness.history import HEAD_UNTOLD, INTACT, OPERATION_RECORD, OWN_HEAD, History, HistoryError
 from harness.operation import NO_ID, NO_TIMEOUT, Kind, Status
 from harness.resolve import UNKNOWN_VALUE, resolve_skips
+from harness.words import shown
 
 __all__ = [
     "ERRORS",
@@ -204,14 +205,17 @@ class QueueRows:
         return str(list(self._words.functions)[int(calls.f[at])])
 
     def _value(self, column: Ints, at: int) -> str:
-        return repr(self._words.values.decode(int(column[at])))
+        return shown(self._words.values.decode(int(column[at])))
 
     def _kinds(self, calls: CallColumns) -> npt.NDArray[np.uint8]:
         none = len(Kind)
         table = np.array([_KINDS.get(name, none) for name in self._words.functions], np.uint8)
         kind = table[calls.f]
+        known = ", ".join(_KINDS)
         self._refuse(
-            calls, kind == none, lambda at: f"f {self._f(calls, at)!r} is none of a queue: {', '.join(_KINDS)}"
+            calls,
+            kind == none,
+            lambda at: f"f {self._f(calls, at)!r} is none of a queue: {known}; of another system? --spec",
         )
         # a skip that never returned, and does not say which message it meant, may have removed any
         nameless = (kind == Kind.SKIP) & (calls.number("target") == ABSENT) & (calls.argument == NO_VALUE)

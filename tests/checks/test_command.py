@@ -371,7 +371,7 @@ def test_standard_input_beside_files(folder: Path) -> None:
 def test_a_specification_that_ends_its_process_is_named_with_the_file(
     folder: Path, files: list[str], leave: str
 ) -> None:
-    (folder / "empty.jsonl").write_text("")
+    (folder / "empty.jsonl").write_text('{"history": 1}\n')
     (folder / "leaves.py").write_text(
         "import os\n" + OWN_SPECIFICATION.replace("if operation.f", f"{leave}\n        if operation.f")
     )

@@ -117,7 +117,8 @@ def test_pairing_by_columns_is_pairing_one_by_one(events: list[Event], piece: in
     expected = pair_one_by_one(events)
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(lines, "PIECE_BYTES", piece):
         path = Path(folder) / "history.jsonl"
-        path.write_text("".join(json.dumps(event, separators=separators) + "\n" for event in events))
+        first = '{"history": 1}\n' if not events else ""
+        path.write_text(first + "".join(json.dumps(event, separators=separators) + "\n" for event in events))
         if isinstance(expected, int):
             with pytest.raises(HistoryError, match=rf"history\.jsonl:{expected}: "):
                 load_recording(path)

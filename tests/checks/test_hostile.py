@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -140,9 +141,17 @@ def test_bytes_that_are_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("name", ["empty.jsonl", "empty.edn", "empty.log", "empty.jsonl.gz"])
-def test_a_file_without_operations_decides_nothing(name: str, tmp_path: Path) -> None:
+def test_an_empty_file_is_no_history(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / name).write_bytes(gzip.compress(b"") if name.endswith(".gz") else b"")
-    assert cli.main(["check", str(tmp_path / name)]) == 4
+    assert f"{name}: holds no event; a history of none has the first line" in told(capsys, 2, str(tmp_path / name))
+    if ".jsonl" in name:
+        assert "holds no event" in told(capsys, 2, str(tmp_path / name), "--stream")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--stream"], ["--spec", "register"]])
+def test_a_header_alone_is_a_history_that_decides_nothing(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"history": 1}\n')
+    assert cli.main(["check", str(tmp_path / "a.jsonl"), *arguments]) == 4
 
 
 def saved(**arrays: Any) -> bytes:
@@ -175,6 +184,12 @@ def rows(**changes: int) -> Any:
         ("a.npz", saved(operations=rows(), meta=np.array("[]")), "holds no saved history"),
         ("a.npz", saved(operations=rows(), meta=meta(history=2)), "holds no saved history"),
         ("a.npz", saved(operations=np.array([{}], object), meta=meta()), "holds no saved history"),
+        ("a.npz", saved(operations=rows().reshape(1, -1), meta=meta()), "operations have 2 dimensions; expected one"),
+        ("a.npz", saved(operations=rows()[["kind", "status"]], meta=meta()), "expected OPERATION_RECORD"),
+        ("a.npz", saved(operations=rows(), meta=meta(capacity="9")), "capacity '9'; expected an integer from 0"),
+        ("a.npz", saved(operations=rows(), meta=meta(shutdown=[3])), "shutdown [3]; expected [invoked, returned]"),
+        ("a.npz", saved(operations=rows(), meta=meta(info=3)), "info 3; expected an object"),
+        ("a.npz", saved(operations=rows(invoked=-1), meta=meta()), "invoked -1; expected a time from 0"),
         ("a.npz", saved(operations=rows(kind=77), meta=meta()), "operation 1: kind 77"),
         ("a.npz", saved(operations=rows(status=10), meta=meta()), "operation 1: status 10"),
         ("a.npz", saved(operations=rows(returned=-1), meta=meta()), "before it was invoked"),
@@ -197,6 +212,29 @@ def test_files_that_hold_something_else(
     message = told(capsys, 2, str(tmp_path / name))
     assert str(tmp_path / name) in message
     assert words in message
+
+
+def test_a_named_pipe_is_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "a.jsonl"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cp", "/dev/stdin", str(pipe)], stdin=subprocess.PIPE) as writer:
+        assert writer.stdin is not None
+        writer.stdin.write(PLAIN.encode())
+        writer.stdin.close()
+        assert cli.main(["check", str(pipe)]) == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["--stream"]])
+def test_a_name_that_is_too_long(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "cannot be read: File name too long" in told(capsys, 2, "x" * 5_000 + ".jsonl", *arguments)
+
+
+def test_an_integer_beyond_all_bounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    digits = "9" * 5_000
+    (tmp_path / "a.jsonl").write_text(PLAIN.replace('"time": 3', f'"time": {digits}'))
+    assert "a.jsonl:4: a number has more digits than" in told(capsys, 2, str(tmp_path / "a.jsonl"))
+    (tmp_path / "a.edn").write_text(f"{{:type :invoke, :f :read, :process 0, :time {digits}}}\n")
+    assert "a.edn:1: not EDN: a number of 5,000 digits" in told(capsys, 2, str(tmp_path / "a.edn"))
 
 
 def test_a_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

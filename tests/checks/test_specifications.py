@@ -174,6 +174,13 @@ def test_what_nothing_could_contradict_is_no_pass(
         assert verdict.reason.startswith("nothing was checked")
 
 
+@pytest.mark.parametrize("name", ["per-writer-order", "multiset"])
+def test_a_pending_peek_took_nothing(name: str) -> None:
+    pending = Call(2, "peek", None, None, "info", 0, PENDING_RETURN, 2)
+    calls = (WRITE, pending, Call(1, "read", None, 5, "ok", 2, 3, 3))
+    assert check_specification(Recording("drawn", calls), find(name), budget=60).outcome is Outcome.PASS
+
+
 class Lock:
     """Answers nothing: what it claims shows in what it refuses."""
 

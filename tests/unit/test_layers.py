@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
         "harness.operation",
         "harness.record",
         "harness.verdict",
+        "harness.words",
     },
 }
 # of the harness, who may know the channel: its adapters, the examination of the machine, and the planted twin

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from harness.checks.specifications.operation import Operation, SpecificationError
+from harness.words import shown
 
 __all__ = ["KeyValue", "LatestValue", "Register"]
 
@@ -50,18 +51,18 @@ class Register:
         """Why this is no operation of a register; empty if it is one."""
         f, argument, result = operation.f, operation.argument, operation.result
         if f not in self.functions:
-            return f"a {self.noun} knows no {f!r}; it knows {', '.join(self.functions)}"
+            return f"a {self.noun} knows no {shown(f)}; it knows {', '.join(self.functions)}"
         if operation.error in _CLAIMS and (f, operation.error) not in self.allowed:
             known = ", ".join(f"{f} with {error!r}" for f, error in sorted(self.allowed))
             return f"{f} of a {self.noun} cannot fail with {operation.error!r}; what can is {known}"
         if f == "cas" and not _is_pair(argument):
-            return f"cas takes a pair [old, new]; it was given {argument!r}"
+            return f"cas takes a pair [old, new]; it was given {shown(argument)}"
         if f in ("write", "put") and argument is None:
             return f"{f} takes a value; it was given none, or null"
         if f == "append" and not isinstance(argument, str):
-            return f"append takes text; it was given {argument!r}"
+            return f"append takes text; it was given {shown(argument)}"
         if f not in ("read", "get") and not operation.error and result is not None and not _same(argument, result):
-            return f"a {f} of {argument!r} ends with value {result!r}"
+            return f"a {f} of {shown(argument)} ends with value {shown(result)}"
         return ""
 
     def step(self, state: tuple[Any], operation: Operation) -> tuple[Any] | None:
@@ -145,12 +146,12 @@ class KeyValue:
         if f not in self._entry.functions:
             return self._entry.refuse(operation)
         if not _is_pair(argument):
-            return f"{f} takes a pair [key, value]; it was given {argument!r}"
+            return f"{f} takes a pair [key, value]; it was given {shown(argument)}"
         answers = f in ("read", "get") and not operation.pending and not operation.error
         if not _is_pair(result) and (answers or (result is not None and not operation.error)):
-            return f"{f} answers with a pair [key, value]; it was {result!r}"
+            return f"{f} answers with a pair [key, value]; it was {shown(result)}"
         if answers and not _same(argument[0], result[0]):
-            return f"a {f} of key {argument[0]!r} ends with key {result[0]!r}"
+            return f"a {f} of key {shown(argument[0])} ends with key {shown(result[0])}"
         return self._entry.refuse(_of_entry(operation))
 
     def step(self, state: tuple[Any], operation: Operation) -> tuple[Any] | None:
@@ -187,5 +188,5 @@ def _is_pair(value: Any) -> bool:
 def _pair(operation: Operation) -> tuple[Any, Any]:
     argument = operation.argument
     if not _is_pair(argument):
-        raise SpecificationError(f"{operation.f} takes a pair; it was given {argument!r}")
+        raise SpecificationError(f"{operation.f} takes a pair; it was given {shown(argument)}")
     return argument[0], argument[1]
