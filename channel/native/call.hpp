@@ -80,13 +80,37 @@ inline bool to_deadline(PyObject* timeout, Nanoseconds& deadline) {
     deadline = never;
     if (timeout == nullptr || timeout == Py_None) return true;
     const double seconds = PyFloat_AsDouble(timeout);
-    if (seconds == -1.0 && PyErr_Occurred() != nullptr) return false;
+    if (seconds == -1.0 && PyErr_Occurred() != nullptr) {
+        if (PyErr_ExceptionMatches(PyExc_OverflowError) == 0) return false;
+        PyErr_Clear();
+        PyErr_SetString(PyExc_ValueError,
+                        "a timeout is None, which waits without one, or a number of seconds from 0 that a float holds; "
+                        "got an integer beyond 1e308");
+        return false;
+    }
     if (!(seconds >= 0)) {
         PyErr_Format(PyExc_ValueError, "a timeout is None or a number of seconds from 0; got %R", timeout);
         return false;
     }
     constexpr double kCentury = 3.2e9;
     if (seconds < kCentury) deadline = monotonic_now() + static_cast<Nanoseconds>(std::ceil(seconds * 1e9));
+    return true;
+}
+
+// A number of messages to take at most. False with a Python error set.
+inline bool to_limit(PyObject* limit, std::size_t& most) {
+    const Py_ssize_t wanted = PyNumber_AsSsize_t(limit, PyExc_OverflowError);
+    if (wanted == -1 && PyErr_Occurred() != nullptr) {
+        if (PyErr_ExceptionMatches(PyExc_OverflowError) == 0) return false;
+        PyErr_Clear();  // a number so long may have no repr
+        PyErr_SetString(PyExc_ValueError, "limit is a number of messages from 1 to sys.maxsize; got one beyond that");
+        return false;
+    }
+    if (wanted < 1) {
+        PyErr_Format(PyExc_ValueError, "limit is a number of messages from 1; got %zd", wanted);
+        return false;
+    }
+    most = static_cast<std::size_t>(wanted);
     return true;
 }
 

@@ -406,13 +406,9 @@ private:
         Handle* const handle = of(self);
         Nanoseconds deadline;
         if (handle == nullptr || !to_deadline(timeout, deadline)) return nullptr;
-        const Py_ssize_t wanted = PyNumber_AsSsize_t(limit, PyExc_OverflowError);
-        if (wanted == -1 && PyErr_Occurred() != nullptr) return nullptr;
-        if (wanted < 1) {
-            PyErr_Format(PyExc_ValueError, "limit is a number of messages from 1; got %zd", wanted);
-            return nullptr;
-        }
-        return or_no_memory([&] { return take_batch(handle, static_cast<std::size_t>(wanted), deadline, blocking); });
+        std::size_t most = 0;
+        if (!to_limit(limit, most)) return nullptr;
+        return or_no_memory([&] { return take_batch(handle, most, deadline, blocking); });
     }
 
     static PyObject* take_batch(Handle* handle, std::size_t most, Nanoseconds deadline, bool blocking) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -152,3 +153,33 @@ def test_a_bad_buffer_is_refused_with_the_rule() -> None:
         Channel.create_in(bytes(1024))  # type: ignore[arg-type]
     with pytest.raises(ForeignMemory):
         Channel.connect_to(bytearray(16))
+
+
+FAR = 10**400
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda channel: channel.read(FAR),
+        lambda channel: channel.read_into(bytearray(8), FAR),
+        lambda channel: channel.read_many(1, FAR),
+        lambda channel: channel.write(b"x", FAR),
+        lambda channel: channel.write_many([b"x"], FAR),
+        lambda channel: channel.shutdown(timeout=FAR),
+    ],
+)
+def test_a_timeout_that_no_float_holds(call: Callable[[Channel], object]) -> None:
+    with Channel.create() as channel, pytest.raises(ValueError, match=r"a timeout is None, .* or a number of seconds"):
+        call(channel)
+
+
+@pytest.mark.parametrize("limit", [10**30, 2**63, -(10**30), 10**4_000])
+def test_a_limit_beyond_every_batch(limit: int) -> None:
+    with Channel.create() as channel:
+        channel.write(b"x")
+        with pytest.raises(ValueError, match="limit is a number of messages from 1"):
+            channel.read_many(limit, 0)
+        with pytest.raises(ValueError, match="limit is a number of messages from 1"):
+            channel.try_read_many(limit)
+        assert [entry.data for entry in channel.read_many(sys.maxsize, 0)] == [b"x"]
