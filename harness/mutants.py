@@ -79,6 +79,10 @@ _NEEDS = {
     "late-timeout": Needs(workers=1, operations=1),  # a wait that is in vain; the sequential specification has no clock
     "blind-read-timeout": Needs(workers=1, operations=1),
     "blind-write-timeout": Needs(workers=2, operations=2, switches=2),  # two writers who meet, and room
+    "greedy-batch": Needs(
+        workers=2, operations=3, switches=2
+    ),  # two messages, and a batch for one; few drawn batches are so short
+    "repeated-batch": Needs(calls=1, workers=1, operations=1),  # a batch of more than there is room for
     "take-owner-relaxed": Needs(workers=2, operations=2, switches=1, stale=1),
     "give-owner-relaxed": Needs(workers=3, operations=3, switches=2, stale=1),
     "give-owner-fence-release": Needs(workers=2, operations=2, switches=1, stale=1),

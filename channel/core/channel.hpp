@@ -317,6 +317,7 @@ private:
         }
         if (status == Status::ok || !design_.plants(Bug::silent_partial)) give_owner_and_wake(tail, effort);
         else give_owner_after(tail);
+        if (status == Status::full && design_.plants(Bug::repeated_batch)) --done;
         return Status::ok;  // what did not fit is met again at the start of the next round
     }
 
@@ -463,7 +464,7 @@ private:
         Position position = start;
         taken = 0;
         sink.restart();
-        while (taken < limit) {
+        while (taken < limit + (design_.plants(Bug::greedy_batch) ? 1 : 0)) {
             const Head head = look(position);
             if (head.kind != HeadKind::message || head.next() - start > geometry_.capacity()) {
                 if (taken == 0) return no_message(head.kind, start, Bug::unchecked_batch);

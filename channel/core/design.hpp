@@ -79,6 +79,8 @@ enum class Bug : unsigned {
     late_timeout,          // a time-out is reported at ten times its time
     blind_read_timeout,    // a read times out without a look at the ring after its deadline
     blind_write_timeout,   // a write times out without a look at the ring after its deadline
+    greedy_batch,          // read_many takes one message more than it was asked for
+    repeated_batch,        // a batch that did not fit whole writes its last message again
     count
 };
 

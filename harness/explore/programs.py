@@ -138,12 +138,19 @@ CONVICTING = {
     "timeouts": program("timeouts", 32, ["oo", "ii"]),
     # its last entry begins 16 bytes before the end of the ring: the payload goes on at the beginning
     "straddling": program("straddling", 64, ["W24W8RRW24R"]),
+    # ... and ends with the first word there
+    "straddling by a word": program("straddling by a word", 64, ["W24W8RRW16R"]),
     # a payload stands where another message's payload was, and no barrier between the read of that one and this write
     "overwritten": program("overwritten", 64, ["W24RW40", "p"]),
     "looking at sizes": program("looking at sizes", 96, ["W24W8", "lRl"]),
     "skipped sizes": program("skipped sizes", 96, ["W24W8", "psR"]),
     "empty batch": program("empty batch", 48, ["WWRW", "pN"]),
     "looking at a lap": program("looking at a lap", 48, ["WRW", "l"]),
+    "skipping alone": program("skipping alone", 48, ["WWR", "ps", "pS"]),
+    "more than asked": program("more than asked", 64, ["WWWn", "R"]),
+    # whoever closes knows that it is closed: each kind of call that can say so
+    "closed to all": program("closed to all", 48, ["WW", "nxNNpsSMW"]),
+    "closing a full ring": program("closing a full ring", 32, ["Wx", "wW"]),
     "partial batch": program("partial batch", 48, ["m3", "rrr"]),
     "limit 1": program("limit 1", 32, ["ww", "w", "r"], max_round_trips=1),
     "limit 2": program("limit 2", 32, ["ww", "w", "r"], max_round_trips=2),
@@ -164,6 +171,7 @@ WITH_DEAD = {
     "dead batch": program("dead batch", 48, ["m", "nW"]),
     "dead batch of three": program("dead batch of three", 48, ["M3", "RRW"]),
     "dead closer": program("dead closer", 48, ["Wx", "WRl"]),
+    "dead closer beside a sleeper": program("dead closer beside a sleeper", 48, ["x", "W", "r"]),
     # a single message fills the ring: whoever replaces its dead writer publishes nothing himself, and wakes the reader
     "dead waker": program("dead waker", 32, ["W", "W", "r"]),
     "dead waker of a batch": program("dead waker of a batch", 48, ["M", "W", "iN"]),

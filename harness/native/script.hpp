@@ -157,8 +157,11 @@ private:
         const std::byte* data;
         std::uint32_t size;
         OperationRecord* rows;
+        u64 count;
         std::span<const std::byte> message(std::size_t i) const { return {data + i * ipc::round_up(size, 8), size}; }
-        void accepted(std::size_t i, ipc::Position id) { rows[i].id = id; }
+        void accepted(std::size_t i, ipc::Position id) {
+            if (i < count) rows[i].id = id;
+        }
     };
 
     Outcome pass(Reason& reason) {
@@ -276,17 +279,17 @@ private:
             case Kind::skip: return {channel_.skip(seen_id_, id_, effort)};
             case Kind::skip_force: return {channel_.skip_force(id_, effort)};
             case Kind::write_many: {
-                Source source{outgoing_.data(), operation.size, row};
+                Source source{outgoing_.data(), operation.size, row, rows};
                 Answer answer;
                 answer.status = channel_.write_many(source, rows, answer.messages, deadline, effort, hook_);
-                return answer;
+                return within(answer, rows);
             }
             case Kind::read_many: {
                 Sink sink{*this};
                 sink.restart();
                 Answer answer;
                 answer.status = channel_.read_many(sink, rows, answer.messages, deadline, effort, hook_);
-                return answer;
+                return within(answer, rows);
             }
             case Kind::state:
             case Kind::shutdown:
@@ -297,6 +300,11 @@ private:
 
     std::span<const std::byte> outgoing(const ScriptOperation& operation) const {
         return {outgoing_.data(), operation.size};
+    }
+
+    // A batch that claims more messages than it was for is wrong, and has no rows for them.
+    static Answer within(const Answer& answer, u64 rows) {
+        return answer.messages <= rows ? answer : Answer{ipc::Status::corrupted};
     }
 
     template <class F>

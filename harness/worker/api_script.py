@@ -173,6 +173,8 @@ class _ApiScript:
             entries, answer = self._endpoint.read_many(rows, timeout)
             returned = self._returned()
             moved = [(entry_id, *_verified(data)) for entry_id, data in entries]
+        if len(moved) > rows:  # more than it was for, which has no rows in the history
+            moved, answer = [], answer._replace(status=Status.CORRUPTED)
         refused = value + len(moved) if payloads else 0
         self._recorder.complete_batch(asked, invoked, returned, iter(moved), answer, refused)
         return answer, len(moved)

@@ -46,6 +46,13 @@ def test_a_mutant_is_convicted_and_its_schedule_fails_again(mutant: Mutant) -> N
         ("closing after a lap", "load-header-relaxed", "history"),
         ("overwritten", "unchecked-peek", "history"),
         ("looking at sizes", "load-tail-relaxed", "history"),
+        ("straddling by a word", "wrong-wrap", "history"),
+        ("skipping alone", "load-head-reader-relaxed", "history"),
+        ("more than asked", "dropped-message", "history"),
+        ("closed to all", "silent-writer", "stuck"),
+        ("closing a full ring", "overfull", "history"),
+        # whoever dies has slot 0, which an owner word of 0 must not pass for
+        ("dead closer beside a sleeper", "silent-recovery", "stuck"),
     ],
 )
 def test_a_program_of_sizes_and_batches_convicts_and_acquits(name: str, mutant: str, rule: str) -> None:

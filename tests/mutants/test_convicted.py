@@ -147,6 +147,27 @@ CERTAIN = {
         "integrity",
         ("invented", "corrupted"),
     ),
+    "greedy-batch": Trap(
+        channel(
+            script(
+                {"kind": Kind.TRY_WRITE, "value": 1, "size": 16},
+                {"kind": Kind.TRY_WRITE, "value": 2, "size": 16},
+                {"kind": Kind.READ_MANY, "count": 1, "timeout": 0},
+            )
+        ),
+        "integrity",
+        ("corrupted", "lost"),
+    ),
+    # there is room for three at a time, so that the batch has to wait for some
+    "repeated-batch": Trap(
+        channel(
+            script({"kind": Kind.WRITE_MANY, "value": 0, "size": 8, "count": 30}),
+            script(*({"kind": Kind.READ, "think": 1_000_000} for _ in range(30))),
+            capacity=64,
+        ),
+        "integrity",
+        ("duplicated", "corrupted", "lost"),
+    ),
     # three messages fit, and the reader sleeps beside them although their writer has given up on the others
     "silent-partial": Trap(
         channel(

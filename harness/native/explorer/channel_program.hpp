@@ -94,11 +94,12 @@ public:
         const Log& log = logs_[static_cast<std::size_t>(worker)];
         const harness::Kind kind = log[log.used() - 1].call.kind;
         if (machine.look_begin(worker) < 0 || (kind != harness::Kind::read && kind != harness::Kind::read_many)) return false;
-        const auto owner = static_cast<int>(ipc::owner_slot(machine.final_value(block_->location(ipc::at::owner))));
+        const ipc::u64 owner = machine.final_value(block_->location(ipc::at::owner));
         for (int other = 0; other < workers(); ++other) {
             if (!block_->kills(other)) continue;
             const bool is_dead = machine.final_value(block_->dead(static_cast<unsigned>(other))) != 0;
-            if (is_dead && (owner == other || owes_a_wakeup(graph, other))) return true;
+            const bool is_owner = owner != 0 && static_cast<int>(ipc::owner_slot(owner)) == other;
+            if (is_dead && (is_owner || owes_a_wakeup(graph, other))) return true;
         }
         return history_.is_empty(graph, *block_, program_);
     }
@@ -229,12 +230,17 @@ private:
         const harness::ScriptOperation& operation;
         Log& log;
         std::array<std::byte, largest_payload> bytes{};
+        std::size_t next = 0;  // message to be accepted
 
         std::span<const std::byte> message(std::size_t at) {
             harness::fill_payload(bytes.data(), operation.size, operation.value + at);
             return {bytes.data(), operation.size};
         }
         void accepted(std::size_t at, ipc::Position id) {
+            if (at != next++ || at >= operation.count) {
+                fail("message " + std::to_string(at + 1) + " of a batch of " + std::to_string(operation.count) +
+                     " was accepted as its " + std::to_string(next) + ".");
+            }
             Logged& logged = log[log.used() - 1];
             logged.call.status = static_cast<std::uint8_t>(ipc::Status::ok);
             logged.call.id = id;
@@ -257,6 +263,11 @@ private:
     // --- on a fiber: nothing here may own memory ---------------------------------------------------------------------
 
     using SimChannel = ipc::Channel<SimMemory, harness::Planted>;
+
+    // A call has answered what no call may answer, whatever the history.
+    static void fail(std::string what) {
+        Machine::running()->fail(Fault::history, std::move(what), std::source_location::current());
+    }
 
     void work(std::size_t worker) {
         Log& log = logs_[worker];
@@ -326,13 +337,14 @@ private:
             case Kind::read_many:
                 expect_several(log, first, operation.count);
                 status = channel.read_many(incoming, operation.count, messages, deadline, effort, hook);
-                log.keep(first + (status == ipc::Status::ok ? messages : 1));
+                log.keep(first + (status == ipc::Status::ok ? std::min<std::size_t>(messages, operation.count) : 1));
                 break;
             case Kind::state: status = channel.snapshot(snapshot, effort); break;
             case Kind::shutdown: status = channel.shutdown(deadline, effort, hook); break;
             case Kind::count: break;
         }
         const bool ok = status == ipc::Status::ok;
+        check_count(operation, status, messages, source);
         check_deadline(worker, operation.kind, status, deadline, effort);
         Call& call = log[log.used() - 1].call;  // of a batch: what is left of it
         if (operation.kind == Kind::read_many && ok) {
@@ -348,20 +360,32 @@ private:
         return status;
     }
 
+    // A batch does not answer more than was asked for, and says how many of its messages it has written.
+    static void check_count(const harness::ScriptOperation& operation, ipc::Status status, std::size_t messages,
+                            const Outgoing& source) {
+        const bool ok = status == ipc::Status::ok;
+        const bool reads = operation.kind == harness::Kind::read_many && ok;
+        if (reads && (messages < 1 || messages > operation.count)) {
+            fail("a batch of up to " + std::to_string(operation.count) + " messages answered with " +
+                 std::to_string(messages));
+        }
+        if (operation.kind != harness::Kind::write_many) return;
+        if (messages != source.next || (ok && messages != operation.count)) {
+            fail("a batch of " + std::to_string(operation.count) + " messages said that it had written " +
+                 std::to_string(messages) + ", of " + std::to_string(source.next) + " accepted");
+        }
+    }
+
     // A time-out comes after the deadline, and after a look at the channel since: without it nobody knows that the channel
     // was FULL or EMPTY at an instant after the deadline. No call answers long after its deadline.
     void check_deadline(int worker, harness::Kind kind, ipc::Status status, ipc::Nanoseconds deadline,
                         const ipc::Effort& effort) {
         if (!takes_deadline(kind) || deadline >= SimMemory::endless) return;
         const SimBlock::Clock& clock = block_->clock(worker);
-        Machine& machine = *Machine::running();
-        const auto fail = [&machine](std::string what) {
-            machine.fail(Fault::history, std::move(what), std::source_location::current());
-        };
         const ipc::Nanoseconds late = clock.now - deadline;
         const bool timed_out = status == ipc::Status::timeout;
         if (timed_out && late < 0) fail("a time-out " + std::to_string(-late) + " ns before its deadline");
-        if (timed_out && clock.late == machine.consumed())
+        if (timed_out && clock.late == Machine::running()->consumed())
             fail("a time-out without a look at the channel after its deadline");
         if (late > most_late(effort)) fail("an answer " + std::to_string(late) + " ns after the deadline of its call");
     }
