@@ -72,7 +72,7 @@ def timeline_of(
         _NEAREST if witness else "around the one that retried most",
         clock,
         witness,
-        _prefix_in_words(stop, order),
+        _prefix_in_words(history, stop, order),
         stop.row if stop else None,
     )
 
@@ -124,7 +124,7 @@ def timeline_of_recording(
     prefix = "The marks are the earliest instants of the order that was found." if order else ""
     if witness:
         prefix = f"The longest linearizable prefix that the search found has {counted(len(order), 'operation')}"
-        prefix += f"; it sticks at operation #{stuck}." if stuck is not None else "."
+        prefix += f"; it sticks at {calls[stuck]}." if stuck is not None else "."
     where = _NEAREST if witness else "in the middle of the history"
     return Timeline(tuple(shown), len(calls), where, clock, tuple(witness), prefix, stuck)
 
@@ -183,11 +183,11 @@ def _call(
     )
 
 
-def _prefix_in_words(stop: Break | None, order: Mapping[int, tuple[int, int]]) -> str:
+def _prefix_in_words(history: History, stop: Break | None, order: Mapping[int, tuple[int, int]]) -> str:
     shown = f"; the marks are the earliest instants of one order that explains {len(order):,} of them" if order else ""
     if stop is None:
         return "The marks are the earliest instants of one order that explains the calls shown." if order else ""
     return (
-        f"The longest linearizable prefix has {counted(stop.before, 'completed operation')}; it sticks where operation "
-        f"#{stop.row} returns{shown}."
+        f"The longest linearizable prefix has {counted(stop.before, 'completed operation')}; it sticks where this one "
+        f"returns: {history.describe(stop.row)}{shown}."
     )

@@ -53,7 +53,7 @@ def test_the_prefix_ends_where_no_order_goes_on() -> None:
     timeline = timeline_of(lost_order(), (0, 1, 3, 4))
     # the wrong read is the first sign, the read of what should have come first only its confirmation
     assert timeline.stuck == 3
-    assert "prefix has 3 completed operations; it sticks where operation #3 returns" in timeline.prefix
+    assert "prefix has 3 completed operations; it sticks where this one returns: #3 worker " in timeline.prefix
     ranks = {made.rows[0]: made.rank for made in timeline.calls if made.rank is not None}
     assert ranks[0] < ranks[1]
 
