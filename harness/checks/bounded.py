@@ -1,11 +1,11 @@
 """Is a history linearizable as a FIFO queue of its capacity? What the exact rules and the sound ones leave open.
 
-Three attempts, each for what the one before did not
-decide (``harness/native/checks/queue_search.hpp``):
+Attempts, each for what those before did not decide (``harness/native/checks/queue_search.hpp``):
 
 1. *certificate*: a linearization is constructed greedily, a little wider where that gets stuck, and replayed;
-2. *complete search* by events: decides either way, for queues that hold few messages, within a budget;
-3. *beam*: many configurations at once; can only prove.
+2. *in order*: all linearizations in which the values go in in the order of their entry ids; can only prove;
+3. *complete search* by events: decides either way, for queues that hold few messages, within a budget;
+4. *beam*: many configurations at once; can only prove.
 """
 
 from __future__ import annotations
@@ -29,16 +29,21 @@ _LINEARIZABLE, _REFUTED = 0, 1
 
 @dataclass(frozen=True)
 class Attempt:
-    """How hard to try: configurations kept at first and at most (0: all), and operations tried per operation."""
+    """How hard to try: configurations kept at first and at most (0: all), and operations tried per operation.
+
+    in_order: only linearizations in which values go in as their entry ids say.
+    """
 
     engine: str
     width: int
     widest: int
     steps: int
+    in_order: bool = False
 
 
 ATTEMPTS = (
     Attempt("certificate", 1, 64, 200),
+    Attempt("in order", 0, 0, 200, in_order=True),
     Attempt("complete search", 0, 0, 100),
     Attempt("beam", 512, 4096, 1_000),
 )
@@ -83,6 +88,8 @@ def search(model: Model, attempts: tuple[Attempt, ...] = ATTEMPTS) -> Bounded:
     steps = configurations = 0
     engine = ""
     for attempt in attempts:
+        if attempt.in_order and not model.count:
+            continue
         engine = attempt.engine
         answer, certificate, stuck, spent, widest = search_queue(
             capacity=operations.capacity,
@@ -99,6 +106,7 @@ def search(model: Model, attempts: tuple[Attempt, ...] = ATTEMPTS) -> Bounded:
             removed=removed,
             width=attempt.width,
             widest=attempt.widest,
+            ranked=model.count if attempt.in_order else 0,
             steps=max(_FEWEST_STEPS, min(_MOST_STEPS, attempt.steps * len(operations))),
         )
         steps, configurations = steps + spent, max(configurations, widest)
@@ -146,8 +154,8 @@ def _rank(model: Model, first_seen: Ints, last_seen: Ints) -> Small:
     after others neither goes in nor comes out before the latest begin of theirs; what comes before others, not after
     their earliest end. So the middles keep to all that is forced.
     """
-    ids = model.history.operations["id"][np.maximum(model.write_row, 0)]
-    if ((model.write_row != NOT) & (ids != NO_ID)).all():
+    ids = _ids(model)
+    if (ids != NO_ID).all():
         order = np.argsort(ids, kind="stable")
     else:
         begin, end = model.write_inv, np.minimum(model.write_ret, first_seen)
@@ -166,6 +174,16 @@ def _rank(model: Model, first_seen: Ints, last_seen: Ints) -> Small:
     rank = np.empty(model.count, np.int32)
     rank[order] = np.arange(model.count, dtype=np.int32)
     return rank
+
+
+def _ids(model: Model) -> Ints:
+    """The entry id of each value: of its write, or, where that never said it, of its removal."""
+    told = model.history.operations["id"]
+    ids = np.full(model.count, NO_ID, told.dtype)
+    for row in (model.removal_row, model.write_row):
+        known = (row != NOT) & (told[np.maximum(row, 0)] != NO_ID)
+        ids[known] = told[row[known]]
+    return ids
 
 
 def _before_these(end: Ints, by_end: Ints, time: Ints, begin: Ints) -> Ints:

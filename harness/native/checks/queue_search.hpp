@@ -6,7 +6,8 @@
 // that returns has taken effect. Operations that only look take effect as soon as the queue is in the state they saw:
 // that costs nothing, and no later moment can be better.
 //
-// As long as no configuration is dropped the set is complete, and an empty one refutes the history. A set that is cut
+// As long as no configuration is dropped the set is complete, and an empty one refutes the history. Where the ranks say
+// in which order the values went in, keeping to that order leaves few configurations; it, too, can only prove. A set cut
 // to a width (a beam; at width 1 a greedy construction) can only prove, by its certificate: the order in which the
 // operations took effect, for others to replay. If a cut set runs empty, the search goes on wider from a checkpoint.
 #pragma once
@@ -40,9 +41,10 @@ public:
     static constexpr std::size_t kComplete = 0;
 
     // width: configurations kept from return to return, up to `widest` where fewer do not do; or kComplete.
+    // ranked: the values of so many lowest ranks go in in the order of their ranks, or the answer is unknown; 0: in any.
     // steps: the budget; afterwards the answer is unknown.
-    QueueSearch(const QueueHistory& history, std::size_t width, std::size_t widest, std::uint64_t steps)
-        : history_(history), narrow_(width), width_(width), widest_(widest), budget_(steps),
+    QueueSearch(const QueueHistory& history, std::size_t width, std::size_t widest, Index ranked, std::uint64_t steps)
+        : history_(history), narrow_(width), width_(width), widest_(widest), ranked_(ranked), budget_(steps),
           place_(history.actions.size(), kNotYet), after_(history.actions.size(), kNone),
           removal_(history.costs.size(), kNone), now_(start()) {
         for (Index operation = 0; operation < history.size(); ++operation)
@@ -64,7 +66,7 @@ public:
             }
             if (exhausted_) return found;
             if (width_ == kComplete) {
-                found.answer = Answer::refuted;
+                if (ranked_ == 0) found.answer = Answer::refuted;
                 return found;
             }
             if (width_ >= widest_) return found;
@@ -91,7 +93,8 @@ private:
         std::vector<Index> queue;  // values; those before `head` are gone
         std::size_t head = 0;
         std::int64_t used = 0;
-        Index written = 0;
+        Index written = 0;         // values that went in
+        Index in_order = 0;        // of them, those of the ranks that are kept to
         Index trail = kNone;       // last node of its certificate
 
         bool nothing() const { return head == queue.size(); }
@@ -220,6 +223,7 @@ private:
                 if (exhausted_) return false;
             }
             if (reached_.empty()) return false;
+            if (ranked_ > 0) keep_laziest();
             if (width_ != kComplete && reached_.size() > width_) cut();
             std::swap(all, reached_);
         }
@@ -297,6 +301,7 @@ private:
             const Index value = history_.value(operation);
             work_.queue.push_back(value);
             ++work_.written;
+            work_.in_order += ranked(value);
             work_.used += history_.cost(value);
         } else {
             work_.used -= history_.cost(work_.first());
@@ -316,6 +321,7 @@ private:
             if (history_.action(operation) == Action::write) {
                 work_.queue.pop_back();
                 --work_.written;
+                work_.in_order -= ranked(history_.value(operation));
                 work_.used -= history_.cost(history_.value(operation));
             } else {
                 --work_.head;
@@ -328,10 +334,13 @@ private:
         return work_.used + history_.cost(history_.value(operation)) <= history_.capacity;
     }
 
-    // May the value go in before all that are not in yet, by what was seen at the head? u before v is forced if some
-    // operation that met u there returned before one that met v there was called.
+    bool ranked(Index value) const { return history_.ranks[at(value)] < ranked_; }
+
+    // May the value go in before all that are not in yet, by the ranks that are kept to, and by what was seen at the
+    // head? u before v is forced if some operation that met u there returned before one that met v there was called.
     bool in_turn(Index operation) const {
         const Index mine = history_.value(operation);
+        if (ranked(mine) && history_.ranks[at(mine)] != work_.in_order) return false;
         if (!work_.nothing() && history_.first_seen[at(mine)] < history_.last_seen[at(work_.queue.back())]) return false;
         return std::none_of(now_.writes.begin(), now_.writes.end(), [&](Index other) {
             return other != operation &&
@@ -467,7 +476,7 @@ private:
         const Index before = work_.trail;
         keep();
         reached_.push_back(
-            {work_.done, entry->first.queue, 0, work_.used, work_.written, std::exchange(work_.trail, before)});
+            {work_.done, entry->first.queue, 0, work_.used, work_.written, work_.in_order, std::exchange(work_.trail, before)});
     }
 
     // Keep those that have seen most of what they must, and did least beyond it.
@@ -483,6 +492,35 @@ private:
         std::sort(order.begin(), order.end());
         std::vector<Configuration> kept;
         for (std::size_t i = 0; i < width_; ++i) kept.push_back(std::move(reached_[order[i].second]));
+        reached_ = std::move(kept);
+    }
+
+    // In a fixed order of the values, who has done more than another but seen no more is not needed: the other can do the
+    // same later. On its way, what does not fit waits for a removal, and what is not there for a write; one of the two is
+    // always possible.
+    void keep_laziest() {
+        Bits looks{}, fixed{};
+        for (const Index operation : now_.open) {
+            if (operation == kNone) continue;
+            const Action action = history_.action(operation);
+            if (history_.looks(operation)) set(looks, place_[at(operation)]);
+            else if (action == Action::write ? ranked(history_.value(operation)) : !history_.optional(operation))
+                set(fixed, place_[at(operation)]);
+        }
+        const auto needless = [&](const Configuration& one, const Configuration& other) {
+            if (one.in_order != one.written || other.in_order != other.written || one.done == other.done) return false;
+            for (std::size_t i = 0; i < looks.size(); ++i) {
+                const std::uint64_t more = one.done[i] & ~other.done[i], less = other.done[i] & ~one.done[i];
+                if ((less & ~looks[i]) != 0 || (more & ~fixed[i]) != 0) return false;
+            }
+            return true;
+        };
+        std::vector<Configuration> kept;
+        for (Configuration& one : reached_) {
+            if (std::any_of(kept.begin(), kept.end(), [&](const auto& other) { return needless(one, other); })) continue;
+            std::erase_if(kept, [&](const auto& other) { return needless(other, one); });
+            kept.push_back(std::move(one));
+        }
         reached_ = std::move(kept);
     }
 
@@ -550,6 +588,7 @@ private:
 
     const QueueHistory& history_;
     std::size_t narrow_, width_, widest_;
+    Index ranked_;
     std::uint64_t budget_, steps_ = 0;
     bool exhausted_ = false;
     std::size_t most_ = 1, live_nodes_ = 0, since_checkpoint_ = 0;
