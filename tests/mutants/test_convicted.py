@@ -166,7 +166,7 @@ CERTAIN = {
             capacity=64,
         ),
         "integrity",
-        ("duplicated", "corrupted", "lost"),
+        ("duplicated", "invented"),
     ),
     # three messages fit, and the reader sleeps beside them although their writer has given up on the others
     "silent-partial": Trap(
