@@ -89,7 +89,6 @@ def end_children() -> None:
         child.terminate()
     end = time.monotonic() + GRACE_S
     while children and (gone := wait(list(children), max(0.0, end - time.monotonic()))):
-        for sentinel in gone:
-            del children[sentinel]  # type: ignore[arg-type]
+        children = {sentinel: child for sentinel, child in children.items() if sentinel not in gone}
     for child in children.values():
         child.kill()

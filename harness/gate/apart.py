@@ -51,7 +51,8 @@ def apart(
             if kind == "raised":
                 raise value
             if kind == "done":
-                return value  # type: ignore[no-any-return]
+                result: R = value
+                return result
             if value:
                 progress(value)
     except EOFError as error:

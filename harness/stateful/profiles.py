@@ -14,34 +14,14 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 __all__ = ["PROFILES", "load_profile"]
 
-_SLOW_IS_FINE = (HealthCheck.too_slow,)
-_REMEMBERED = DirectoryBasedExampleDatabase(".hypothesis/examples")
+_COMMON = settings(deadline=None, suppress_health_check=(HealthCheck.too_slow,))
+_NEW = settings(_COMMON, derandomize=False, database=DirectoryBasedExampleDatabase(".hypothesis/examples"))
 """Said in so many words: where Hypothesis finds itself in CI, its defaults neither draw anew nor remember."""
 
 PROFILES = {
-    "dev": settings(
-        deadline=None,
-        max_examples=60,
-        derandomize=False,
-        database=_REMEMBERED,
-        suppress_health_check=_SLOW_IS_FINE,
-    ),
-    "ci": settings(
-        deadline=None,
-        max_examples=150,
-        derandomize=True,
-        database=None,
-        print_blob=True,
-        suppress_health_check=_SLOW_IS_FINE,
-    ),
-    "stress": settings(
-        deadline=None,
-        max_examples=2_000,
-        derandomize=False,
-        database=_REMEMBERED,
-        print_blob=True,
-        suppress_health_check=_SLOW_IS_FINE,
-    ),
+    "dev": settings(_NEW, max_examples=60),
+    "ci": settings(_COMMON, max_examples=150, derandomize=True, database=None, print_blob=True),
+    "stress": settings(_NEW, max_examples=2_000, print_blob=True),
 }
 
 

@@ -14,6 +14,7 @@ from harness.cli import cli
 from harness.explore import ExploreError, examine, subject_of
 from harness.explore.ending import why_unending
 from harness.explore.programs import CONVICTING, SMALL, WITH_DEAD, program
+from harness.program import Program
 from harness.verdict import Outcome
 
 MESSAGE, ROOM = "for a message that nobody will write", "for room that nobody will make"
@@ -72,8 +73,8 @@ def test_a_program_that_ends_in_no_order_is_found_out_however_large_it_is() -> N
 
 
 @pytest.mark.parametrize("given", [*CONVICTING.values(), *SMALL.values(), *WITH_DEAD.values()], ids=lambda p: p.name)
-def test_the_built_in_programs_end(given: object) -> None:
-    assert why_unending(given) == ""  # type: ignore[arg-type]
+def test_the_built_in_programs_end(given: Program) -> None:
+    assert why_unending(given) == ""
 
 
 @settings(max_examples=150, deadline=None, database=None, derandomize=True)
