@@ -65,6 +65,7 @@ class Steps:
         self._hashes: list[int] = []
         self._asked: list[tuple[int, int, int]] = []
         self._bytes = 0
+        self._held: set[int] = set()
         self.asked = 0
         self._random = random.Random(0)
         self._numbers: dict[Hashable, int] = {}
@@ -130,10 +131,20 @@ class Steps:
         if number == len(self._states):
             self._states.append(state)
             self._hashes.append(hashed)
-            self._bytes += _STATE_BYTES + _size(state) + (0 if key is state else _size(key))
+            self._bytes += _STATE_BYTES + self._size(state) + (0 if key is state else self._size(key))
             if self._bytes > MOST_BYTES:
                 raise OutOfRoom
         return number
+
+    def _size(self, value: Any) -> int:
+        """Bytes of a state, about: itself, and what it holds if it is a tuple and no other state held it before."""
+        size = sys.getsizeof(value)
+        if type(value) is tuple:
+            for held in value:
+                if id(held) not in self._held:  # it stays: the state is kept
+                    self._held.add(id(held))
+                    size += sys.getsizeof(held)
+        return size
 
     def _numbered(self, key: Hashable, index: int) -> int:
         """Its number; the next one, if it is new."""
@@ -157,11 +168,6 @@ class Steps:
             raise StepError(_unlike(str(error)), index) from error
         except BaseException as error:
             raise StepError(what_it_raised("hash of a state", error), index) from error
-
-
-def _size(value: Any) -> int:
-    """Bytes of a state, about: itself, and what it holds if it is a tuple."""
-    return sys.getsizeof(value) + (sum(map(sys.getsizeof, value)) if type(value) is tuple else 0)
 
 
 def _unlike(cause: str) -> str:
