@@ -230,16 +230,16 @@ private:
         const harness::ScriptOperation& operation;
         Log& log;
         std::array<std::byte, largest_payload> bytes{};
-        std::size_t next = 0;  // message to be accepted
+        std::size_t due = 0;  // message to be accepted
 
         std::span<const std::byte> message(std::size_t at) {
             harness::fill_payload(bytes.data(), operation.size, operation.value + at);
             return {bytes.data(), operation.size};
         }
         void accepted(std::size_t at, ipc::Position id) {
-            if (at != next++ || at >= operation.count) {
+            if (at != due++ || at >= operation.count) {
                 fail("message " + std::to_string(at + 1) + " of a batch of " + std::to_string(operation.count) +
-                     " was accepted as its " + std::to_string(next) + ".");
+                     " was accepted as its " + std::to_string(due) + ".");
             }
             Logged& logged = log[log.used() - 1];
             logged.call.status = static_cast<std::uint8_t>(ipc::Status::ok);
@@ -370,9 +370,9 @@ private:
                  std::to_string(messages));
         }
         if (operation.kind != harness::Kind::write_many) return;
-        if (messages != source.next || (ok && messages != operation.count)) {
+        if (messages != source.due || (ok && messages != operation.count)) {
             fail("a batch of " + std::to_string(operation.count) + " messages said that it had written " +
-                 std::to_string(messages) + ", of " + std::to_string(source.next) + " accepted");
+                 std::to_string(messages) + ", of " + std::to_string(source.due) + " accepted");
         }
     }
 
