@@ -64,7 +64,7 @@ class Setting:
 
     Attributes:
         workers: that call. capacities: bytes, one of which is drawn; 48 hold two messages, 32 hold one.
-        kinds: of calls, besides try_write; an example has one or two of them. more: half of the examples have one.
+        kinds, more: of calls, besides try_write; an example has one or two of them, of `kinds` twice as often.
         most_calls: of all workers. most_kills: in one execution.
         mutant: planted bug of the channel. every: period of those that strike every n-th call.
         model: ``rc11`` or ``sc``.

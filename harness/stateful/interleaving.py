@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -49,7 +49,7 @@ from harness.stateful.reduce import cuts, reduced
 
 __all__ = ["InterleavingMachine", "find_interleaving", "interleaving_machine", "run_interleavings"]
 
-STEP_COUNT = 30
+STEP_COUNT = 16
 """Rules of one example."""
 
 _LONGEST_TURN = 12  # steps, of one that does not finish the call; a call has about twice as many
@@ -67,7 +67,35 @@ def _worker(can: Callable[[Execution], list[int]]) -> st.SearchStrategy[int]:
     return _of(lambda machine: can(machine.run))  # type: ignore[arg-type]  # its rules' preconditions say that it runs
 
 
+_idle = _of(lambda machine: machine.idle())
 _kinds = _of(lambda machine: [kind for kind in machine.kinds if machine.run is None or machine.run.may_start(kind)])
+
+
+@dataclass(frozen=True)
+class Swarm:
+    """What one example is of: few kinds of calls, by few workers, and not always as many as there may be.
+
+    Some bugs need many calls of one kind, and none of the others (Groce et al., Swarm Testing, ISSTA 2012). Which rules
+    there are, Hypothesis draws in the same way.
+    """
+
+    capacity: int
+    workers: int
+    kinds: tuple[Kind, ...]
+    calls: int
+
+
+@st.composite
+def _swarms(draw: st.DrawFn, setting: Setting) -> Swarm:
+    workers = draw(st.integers(min(2, setting.workers), setting.workers))
+    kinds = st.sampled_from((*setting.kinds, *setting.kinds, *setting.more))
+    chosen = draw(st.lists(kinds, min_size=1, max_size=2, unique=True))
+    return Swarm(
+        draw(st.sampled_from(setting.capacities)),
+        workers,
+        (Kind.TRY_WRITE, *chosen),
+        draw(st.integers(min(workers, setting.most_calls), setting.most_calls)),
+    )
 
 
 class InterleavingMachine(RuleBasedStateMachine):
@@ -87,27 +115,23 @@ class InterleavingMachine(RuleBasedStateMachine):
         type(self).executed += 1
         self.run: Execution | None = None
         self.kinds: tuple[Kind, ...] = ()
+        self._workers = 0
+        self._most_calls = 0
         self._moves: list[Move] = []
         self._failed = False
 
-    @initialize(
-        capacity=_of(lambda machine: machine.setting.capacities),
-        kinds=st.runner().flatmap(
-            lambda machine: st.lists(st.sampled_from(machine.setting.kinds), min_size=1, max_size=2, unique=True)
-        ),
-        more=st.runner().flatmap(
-            lambda machine: (
-                st.lists(st.sampled_from(machine.setting.more), max_size=1) if machine.setting.more else st.just([])
-            )
-        ),
-    )
-    def create(self, capacity: int, kinds: list[Kind], more: list[Kind]) -> None:
-        """Few kinds in one example: some bugs need many calls of one (Groce et al., Swarm Testing, ISSTA 2012)."""
-        self.run = Execution(self.setting, capacity)
-        self.kinds = (Kind.TRY_WRITE, *kinds, *more)
+    @initialize(swarm=st.runner().flatmap(lambda machine: _swarms(machine.setting)))
+    def create(self, swarm: Swarm) -> None:
+        """What one example is of."""
+        self.run = Execution(self.setting, swarm.capacity)
+        self.kinds, self._workers, self._most_calls = swarm.kinds, swarm.workers, swarm.calls
+
+    def idle(self) -> list[int]:
+        """Workers of this example that are between calls."""
+        return [] if self.run is None else [worker for worker in self.run.idle() if worker < self._workers]
 
     def _may_start(self) -> bool:
-        return self.run is not None and self.run.calls < self.setting.most_calls and bool(self.run.idle())
+        return self.run is not None and self.run.calls < self._most_calls and bool(self.idle())
 
     def _may_go(self) -> bool:
         return self.run is not None and bool(self.run.enabled())
@@ -119,25 +143,21 @@ class InterleavingMachine(RuleBasedStateMachine):
         return self.run is not None and self.setting.most_kills > 0 and bool(self.run.killable())
 
     @precondition(_may_start)
-    @rule(worker=_worker(Execution.idle), kind=_kinds)
-    def start_an_operation(self, worker: int, kind: Kind) -> None:
+    @rule(worker=_idle, kind=_kinds, steps=st.none() | st.integers(0, _LONGEST_TURN))
+    def start_an_operation(self, worker: int, kind: Kind, steps: int | None) -> None:
+        """And make its first steps; None: all."""
+        if steps is None:
+            self._make(Move("perform", worker, kind))
+            return
         self._make(Move("start", worker, kind))
-
-    @precondition(_may_start)
-    @rule(worker=_worker(Execution.idle), kind=_kinds)
-    def perform_an_operation(self, worker: int, kind: Kind) -> None:
-        """Start it, and make all its steps."""
-        self._make(Move("perform", worker, kind))
+        if steps:
+            self._make(Move("go", worker, steps))
 
     @precondition(_may_go)
-    @rule(worker=_worker(Execution.enabled), steps=st.integers(1, _LONGEST_TURN))
-    def take_the_next_steps(self, worker: int, steps: int) -> None:
-        self._make(Move("go", worker, steps))
-
-    @precondition(_may_go)
-    @rule(worker=_worker(Execution.enabled))
-    def finish_the_operation(self, worker: int) -> None:
-        self._make(Move("finish", worker))
+    @rule(worker=_worker(Execution.enabled), steps=st.none() | st.integers(1, _LONGEST_TURN))
+    def take_the_next_steps(self, worker: int, steps: int | None) -> None:
+        """So many; None: all that are left of the operation."""
+        self._make(Move("finish", worker) if steps is None else Move("go", worker, steps))
 
     @precondition(_may_go)
     @rule(worker=_worker(Execution.enabled), age=st.integers(1, _OLDEST), later=st.integers(0, _LATER))

@@ -71,6 +71,7 @@ NEEDED = {
     "doubled-message": (0, 2, 4, 0, 0),
     "blind-removal": (0, 2, 3, 0, 0),
     "early-publish": (0, 2, 2, 0, 0),
+    "lost-wakeup": (0, 2, 2, 0, 0),
     "take-owner-relaxed": (0, 2, 2, 1, 0),
     "give-owner-relaxed": (0, 3, 3, 1, 0),
     "load-header-relaxed": (0, 3, 4, 1, 0),
@@ -78,6 +79,7 @@ NEEDED = {
     "trusting-recovery": (1, 2, 2, 0, 1),
 }
 NEEDED_RARELY = {
+    "sleeper-fence-acq-rel": (0, 2, 2, 1, 0),
     "publish-relaxed": (0, 2, 2, 1, 0),
     "give-owner-fence-relaxed": (0, 2, 2, 1, 0),
     "give-owner-fence-release": (0, 2, 2, 1, 0),
