@@ -143,9 +143,9 @@ class InterleavingMachine(RuleBasedStateMachine):
         return self.run is not None and self.setting.most_kills > 0 and bool(self.run.killable())
 
     @precondition(_may_start)
-    @rule(worker=_idle, kind=_kinds, steps=st.none() | st.integers(0, _LONGEST_TURN))
+    @rule(worker=_idle, kind=_kinds, steps=st.none() | st.just(0) | st.integers(1, _LONGEST_TURN))
     def start_an_operation(self, worker: int, kind: Kind, steps: int | None) -> None:
-        """And make its first steps; None: all."""
+        """And make its first steps; None: all. None of them before an older store is read."""
         if steps is None:
             self._make(Move("perform", worker, kind))
             return
