@@ -71,7 +71,6 @@ NEEDED = {
     "doubled-message": (0, 2, 4, 0, 0),
     "blind-removal": (0, 2, 3, 0, 0),
     "early-publish": (0, 2, 2, 0, 0),
-    "lost-wakeup": (0, 2, 2, 0, 0),
     "take-owner-relaxed": (0, 2, 2, 1, 0),
     "give-owner-relaxed": (0, 3, 3, 1, 0),
     "load-header-relaxed": (0, 3, 4, 1, 0),
@@ -79,6 +78,7 @@ NEEDED = {
     "trusting-recovery": (1, 2, 2, 0, 1),
 }
 NEEDED_RARELY = {
+    "lost-wakeup": (0, 2, 2, 0, 0),
     "sleeper-fence-acq-rel": (0, 2, 2, 1, 0),
     "publish-relaxed": (0, 2, 2, 1, 0),
     "give-owner-fence-relaxed": (0, 2, 2, 1, 0),
@@ -174,7 +174,7 @@ def test_every_call_is_made(kind: Kind) -> None:
 
 @pytest.mark.parametrize("mutant", ["store-tail-relaxed", "load-tail-relaxed"])
 def test_what_shows_only_to_state_is_found(mutant: str) -> None:
-    found = find_interleaving(Setting(mutant=mutant, kinds=(Kind.TRY_READ,), more=(Kind.STATE,)), max_examples=EXAMPLES)
+    found = find_interleaving(Setting(mutant=mutant, kinds=(Kind.STATE,), more=()), max_examples=EXAMPLES)
     assert found is not None
     assert "state" in describe_interleaving(found)
     assert found.calls <= 4
