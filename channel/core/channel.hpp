@@ -204,6 +204,8 @@ private:
     static constexpr Nanoseconds kSuspicion = 100'000;   // an owner word unchanged for so long is asked after
     static constexpr Nanoseconds kFullPause = 10'000;    // a writer that polls head more often takes it from the readers
     static constexpr Nanoseconds kGrace = 1'000'000;     // conflicts are retried for so long after a deadline
+    static constexpr Nanoseconds kLead = 1'000;          // a reader that caught up with a stream leaves to the writer
+    static constexpr std::uint32_t kStream = 4;          // reads without a wait that make a stream
     static constexpr std::uint32_t kSpinRounds = 4;      // conflicts that are retried without a sleep
     static constexpr std::uint32_t kBriefRounds = 64;    // conflicts, some 50 us of them, that nobody else need care about
 
@@ -606,7 +608,10 @@ private:
         bool last = deadline != never && memory_.now() >= deadline;
         for (;;) {
             const Status status = attempt();
-            if (status != Status::empty) return status;
+            if (status != Status::empty) {
+                unwaited_.store(unwaited_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+                return status;
+            }
             if (last) return Status::timeout;
             const bool limited = deadline == never && policy_.max_round_trips != 0;
             if (limited && effort.rounds >= policy_.max_round_trips) return Status::retry_limit;
@@ -633,6 +638,10 @@ private:
 
     // Returns when there may be a message, at the deadline, or after `slice`.
     void await_message(Nanoseconds deadline, Nanoseconds slice, Effort& effort) {
+        // Behind a stream the next message is on its way: let the writer get a few cache lines ahead, rather than share
+        // each line with it, message by message (docs/decisions/0026).
+        if (policy_.spins > 0 && unwaited_.load(std::memory_order_relaxed) >= kStream) memory_.delay(kLead);
+        unwaited_.store(0, std::memory_order_relaxed);
         for (std::uint32_t i = 0; i < policy_.spins; ++i) {
             if (!looks_empty()) return;
             memory_.pause();
@@ -657,6 +666,7 @@ private:
     std::atomic<u64> seen_owner_{0};  // in the way of the last round
     std::atomic<u64> suspect_{0};
     std::atomic<Nanoseconds> suspected_since_{0};
+    std::atomic<std::uint32_t> unwaited_{0};  // reads since one had to wait
 };
 
 }  // namespace ipc
