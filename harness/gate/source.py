@@ -160,25 +160,31 @@ class Builder:
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
             self._tidy()
+            with tempfile.TemporaryDirectory(prefix="build-", dir=self._cache) as folder:
+                self._compile(tree, source, defines, Path(folder)).replace(made)
         except OSError as error:
             raise GateError(f"builds are kept in {self._cache}, which cannot be written: {error.strerror}") from error
-        with tempfile.TemporaryDirectory(prefix="build-", dir=self._cache) as folder:
-            sources, result = Path(folder), Path(folder) / "driver.so"
-            for path, text in tree.files:
-                (sources / path).parent.mkdir(parents=True, exist_ok=True)
-                (sources / path).write_bytes(text)
-            command = [*self._compiler, *self._flags, "-I", str(sources), *(f"-D{name}" for name in defines)]
-            command += [str(self._driver / source), "-o", str(result)]
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_BUILD_S, check=False)
-            except subprocess.TimeoutExpired as error:
-                raise GateError(f"compiling {tree.name} took longer than {_LONGEST_BUILD_S} s") from error
-            if done.returncode != 0:
-                said = done.stderr.splitlines()
-                errors = [line for line in said if "error" in line][:3] or said[-3:] or [f"exit {done.returncode}"]
-                raise GateError(f"the driver does not compile against {tree.name}: " + "; ".join(errors))
-            result.replace(made)
         return made
+
+    def _compile(self, tree: Tree, source: str, defines: Sequence[str], folder: Path) -> Path:
+        """The shared object, in a folder of its own beside the tree's files."""
+        for path, text in tree.files:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(text)
+        result = folder / "driver.so"
+        command = [*self._compiler, *self._flags, "-I", str(folder), *(f"-D{name}" for name in defines)]
+        command += [str(self._driver / source), "-o", str(result)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_BUILD_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise GateError(f"compiling {tree.name} took longer than {_LONGEST_BUILD_S} s") from error
+        except OSError as error:
+            raise GateError(f"the compiler cannot be started: {error}") from error
+        if done.returncode != 0:
+            said = done.stderr.splitlines()
+            errors = [line for line in said if "error" in line][:3] or said[-3:] or [f"exit {done.returncode}"]
+            raise GateError(f"the driver does not compile against {tree.name}: " + "; ".join(errors))
+        return result
 
     def _tidy(self) -> None:
         """Keep the builds that were used last, and nothing that a kill left half-built."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -83,3 +85,14 @@ def test_a_build_is_made_once(tmp_path: Path) -> None:
     assert builder.build(tree, "counters.cpp") == made
     assert made.stat().st_ino == before
     assert [path.name for path in tmp_path.iterdir()] == [made.name]
+
+
+def test_a_disk_that_is_full_is_an_error_that_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    builder, tree = Builder(ROOT, tmp_path), tree_of(ROOT, str(ROOT))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(GateError, match=rf"{tmp_path}, which cannot be written: No space left"):
+        builder.build(tree, "counters.cpp")
+    assert not list(tmp_path.iterdir())
