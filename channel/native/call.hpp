@@ -99,6 +99,10 @@ inline bool to_deadline(PyObject* timeout, Nanoseconds& deadline) {
 
 // A number of messages to take at most. False with a Python error set.
 inline bool to_limit(PyObject* limit, std::size_t& most) {
+    if (PyBool_Check(limit)) {
+        PyErr_Format(PyExc_TypeError, "limit is a whole number of messages; got %R", limit);
+        return false;
+    }
     const Py_ssize_t wanted = PyNumber_AsSsize_t(limit, PyExc_OverflowError);
     if (wanted == -1 && PyErr_Occurred() != nullptr) {
         if (PyErr_ExceptionMatches(PyExc_OverflowError) == 0) return false;
@@ -116,6 +120,10 @@ inline bool to_limit(PyObject* limit, std::size_t& most) {
 
 // An entry id. False with a Python error set.
 inline bool to_entry_id(PyObject* number, u64& value) {
+    if (PyBool_Check(number)) {
+        PyErr_Format(PyExc_TypeError, "an entry id is a whole number; got %R", number);
+        return false;
+    }
     value = PyLong_AsUnsignedLongLong(number);
     if (value != ~u64{0} || PyErr_Occurred() == nullptr) return true;
     const bool out_of_range = PyErr_ExceptionMatches(PyExc_OverflowError) != 0;

@@ -174,6 +174,22 @@ def test_a_timeout_that_no_float_holds(call: Callable[[Channel], object]) -> Non
         call(channel)
 
 
+@pytest.mark.parametrize("truth", [True, False])
+def test_a_truth_is_no_number(truth: bool) -> None:
+    with Channel.create() as channel:
+        channel.write(b"x")
+        with pytest.raises(TypeError, match=f"^limit is a whole number of messages; got {truth}$"):
+            channel.read_many(truth, 0)
+        with pytest.raises(TypeError, match=f"^limit is a whole number of messages; got {truth}$"):
+            channel.try_read_many(truth)
+        with pytest.raises(TypeError, match=f"^an entry id is a whole number; got {truth}$"):
+            channel.skip(truth)
+        assert [entry.data for entry in channel.read_many(9, 0)] == [b"x"]
+    for name in ("capacity", "participants"):
+        with pytest.raises(TypeError, match=f"^{name} is a whole number.*; got {truth}$"):
+            Channel.create(**{name: truth})
+
+
 @pytest.mark.parametrize("limit", [10**30, 2**63, -(10**30), 10**4_000])
 def test_a_limit_beyond_every_batch(limit: int) -> None:
     with Channel.create() as channel:
