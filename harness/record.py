@@ -155,6 +155,7 @@ class Timeline:
         witness: rows that prove a violation, in the order in which they should be read.
         prefix: how much of the history is linearizable, and how that was decided; empty where nobody asked.
         stuck: row of the operation that the longest linearizable prefix cannot be continued with.
+        caller: what who calls is called: ``"worker"``, or ``"process"`` in a file of events.
     """
 
     calls: tuple[TimelineCall, ...]
@@ -164,6 +165,7 @@ class Timeline:
     witness: tuple[int, ...] = ()
     prefix: str = ""
     stuck: int | None = None
+    caller: str = "worker"
 
     def to_json(self) -> dict[str, Any]:
         return {**self.__dict__, "calls": [call.to_json() for call in self.calls], "witness": list(self.witness)}

@@ -74,6 +74,7 @@ def timeline_of(
         witness,
         _prefix_in_words(history, stop, order),
         stop.row if stop else None,
+        "worker" if history.unit is None else "process",
     )
 
 
@@ -126,7 +127,7 @@ def timeline_of_recording(
         prefix = f"The longest linearizable prefix that the search found has {counted(len(order), 'operation')}"
         prefix += f"; it sticks at {calls[stuck]}." if stuck is not None else "."
     where = _NEAREST if witness else "in the middle of the history"
-    return Timeline(tuple(shown), len(calls), where, clock, tuple(witness), prefix, stuck)
+    return Timeline(tuple(shown), len(calls), where, clock, tuple(witness), prefix, stuck, "process")
 
 
 def nearest(invoked: Ints, returned: Ints, wanted: Ints, most: int) -> Ints:

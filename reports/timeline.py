@@ -65,7 +65,7 @@ class Drawing:
     Attributes:
         anchor: unique in the page. names: of the lanes. svg: an element. rows: in the order of the bars.
         links: by row of the history, where it is drawn, what a link to it is. legend: (class, words).
-        origin: what the axis counts from. cut: how much was left out, or empty.
+        origin: what the axis counts from. cut: how much was left out, or empty. caller: what who calls is called.
     """
 
     anchor: str
@@ -79,6 +79,7 @@ class Drawing:
     origin: str
     cut: str
     prefix: str
+    caller: str
 
 
 def draw(timeline: Timeline, anchor: str, most: int, *, first: bool) -> Drawing:
@@ -89,7 +90,7 @@ def draw(timeline: Timeline, anchor: str, most: int, *, first: bool) -> Drawing:
     """
     calls = [call for call in timeline.calls if call.near < most]
     marked = {row for row in (*timeline.witness, timeline.stuck) if row is not None}
-    while (lanes := _lanes(calls, marked)) is None:
+    while (lanes := _lanes(calls, marked, timeline.caller)) is None:
         most //= 2
         calls = [call for call in calls if call.near < most]
     axis = _Axis.over(calls)
@@ -121,7 +122,8 @@ def draw(timeline: Timeline, anchor: str, most: int, *, first: bool) -> Drawing:
     where = f", {timeline.around}" if timeline.around else ""
     cut = f"{len(calls):,} of {timeline.total:,} calls are drawn{where}." if left_out else ""
     origin = f"0 is {_time(axis.begin, timeline.clock)} after the history began." if axis.begin else ""
-    return Drawing(anchor, lanes.names, _LANE, _TOP, svg, rows, links, legend, origin, cut, timeline.prefix)
+    words = (origin, cut, timeline.prefix, timeline.caller)
+    return Drawing(anchor, lanes.names, _LANE, _TOP, svg, rows, links, legend, *words)
 
 
 # ---- lanes
@@ -135,7 +137,7 @@ class _Lanes:
     of: dict[int, int] = field(default_factory=dict)
 
 
-def _lanes(calls: Sequence[TimelineCall], marked: set[int]) -> _Lanes | None:
+def _lanes(calls: Sequence[TimelineCall], marked: set[int], caller: str) -> _Lanes | None:
     """A lane per worker; where there are too many, one per worker of the witness, and the others share.
 
     None if more lanes would be needed than can be read.
@@ -145,7 +147,7 @@ def _lanes(calls: Sequence[TimelineCall], marked: set[int]) -> _Lanes | None:
         involved = {call.worker for call in calls if marked & set(call.rows)}
         workers = [worker for worker in workers if worker in involved][:_MOST_OWN_LANES]
     own = {worker: number for number, worker in enumerate(workers)}
-    lanes = _Lanes([f"worker {worker}" for worker in workers])
+    lanes = _Lanes([f"{caller} {worker}" for worker in workers])
     free: list[int] = []
     for call in calls:
         if call.worker in own:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,7 @@ class Judgement:
         history: the operations that the rows of the verdicts number: a History of a queue, a Recording of anything
             else; None after a judgement has crossed a process, or if the file was not understood.
         order: rows in the order that the general search found, if it was asked: of all, or of the longest prefix.
+        clock: ``"ns"``, or ``"order"`` where the file tells only what came before what.
     """
 
     file: str
@@ -46,6 +47,7 @@ class Judgement:
     error: str = ""
     history: History | Recording | None = None
     order: tuple[int, ...] = ()
+    clock: str = "ns"
 
     @property
     def outcome(self) -> tuple[Outcome, str]:
@@ -84,7 +86,7 @@ def judge(
         named = specification or str(reading.header.get("spec") or FIFO)
         if named == FIFO:
             history = reading.history()
-            return _judge_fifo(file, history, reading.lines, drained)
+            return replace(_judge_fifo(file, history, reading.lines, drained), clock=_clock(reading.header))
         # a history is data: only whoever asks may name code to run
         if specification is None and named not in SPECIFICATIONS:
             known = ", ".join(SPECIFICATIONS)
@@ -96,7 +98,13 @@ def judge(
         verdict, order = linearize(recording, specified, budget=budget)
     rows = verdict.witness.operations if verdict.witness is not None else ()
     operations = {row: str(recording.calls[row]) for row in rows}
-    return Judgement(file, named, (verdict,), operations, history=recording, order=order)
+    return Judgement(
+        file, named, (verdict,), operations, history=recording, order=order, clock=_clock(recording.header)
+    )
+
+
+def _clock(header: Mapping[str, Any]) -> str:
+    return str(header.get("clock", "ns"))
 
 
 def _judge_fifo(file: str, history: History, lines: npt.NDArray[np.int64] | None, drained: bool) -> Judgement:

@@ -60,13 +60,11 @@ def _timeline(judgement: Judgement, rows: tuple[int, ...]) -> Timeline | None:
     history = judgement.history
     if history is None:
         return None
-    # a log has no clock: the numbers of its lines stand in for one
-    clock = "order" if judgement.file.removesuffix(".gz").endswith(".log") else "ns"
     most = {} if rows else {"most": SAMPLE_CALLS}
     if isinstance(history, History):
         broken = any(one.property == "fifo" and one.outcome is Outcome.FAIL for one in judgement.verdicts)
-        return timeline_of(history, rows, broken=broken, clock=clock, **most)
-    return timeline_of_recording(history, judgement.order, rows, clock=clock, **most)
+        return timeline_of(history, rows, broken=broken, clock=judgement.clock, **most)
+    return timeline_of_recording(history, judgement.order, rows, clock=judgement.clock, **most)
 
 
 def _count(judgement: Judgement) -> int:

@@ -3,8 +3,8 @@
     {:type :invoke, :f :cas, :value [3 0], :process 1, :time 120, :index 4}
     INFO  jepsen.util - 0  :invoke  :read  nil
 
-Events without a time are written in order: the place in the file stands in for it, which is sound. What the nemesis did
-is no call of the system, and is passed over.
+Events without a time are written in order: the place in the file stands in for it, which is sound; the header then says
+``"clock": "order"``. What the nemesis did is no call of the system, and is passed over.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _Numbered = Iterator[tuple[int, dict[str, Any]]]
 """Line and fields of each event."""
 
 
-def read_edn(name: str, pieces: Iterator[Piece], words: Vocabulary, _header: dict[str, Any]) -> Iterator[EventColumns]:
+def read_edn(name: str, pieces: Iterator[Piece], words: Vocabulary, header: dict[str, Any]) -> Iterator[EventColumns]:
     """The events of a history of one map an operation, with or without a vector around them.
 
     Raises:
         HistoryError: with file and line.
     """
-    return _in_columns(name, _drained(name, _edn_events(name, pieces)), words)
+    return _in_columns(name, _drained(name, _edn_events(name, pieces, header)), words)
 
 
 def read_jepsen_log(
-    name: str, pieces: Iterator[Piece], words: Vocabulary, _header: dict[str, Any]
+    name: str, pieces: Iterator[Piece], words: Vocabulary, header: dict[str, Any]
 ) -> Iterator[EventColumns]:
     """The operations in Jepsen's log, or its history.txt; other lines are passed over. EDN is read as that.
 
@@ -51,8 +51,8 @@ def read_jepsen_log(
     first = list(itertools.islice(pieces, 1))
     pieces = itertools.chain(first, pieces)
     if first and _BEGINS_AS_EDN.match(first[0][1]):
-        return read_edn(name, pieces, words, _header)
-    return _in_columns(name, _drained(name, _log_events(name, pieces)), words)
+        return read_edn(name, pieces, words, header)
+    return _in_columns(name, _drained(name, _log_events(name, pieces, header)), words)
 
 
 def _in_columns(name: str, events: Iterator[tuple[int, Event]], words: Vocabulary) -> Iterator[EventColumns]:
@@ -60,7 +60,7 @@ def _in_columns(name: str, events: Iterator[tuple[int, Event]], words: Vocabular
         yield columns_of(name, [event for _, event in several], [line for line, _ in several], words)
 
 
-def _edn_events(name: str, pieces: Iterator[Piece]) -> _Numbered:
+def _edn_events(name: str, pieces: Iterator[Piece], header: dict[str, Any]) -> _Numbered:
     place = 0
     timed: bool | None = None
     try:
@@ -74,6 +74,8 @@ def _edn_events(name: str, pieces: Iterator[Piece]) -> _Numbered:
             if timed is not None and timed is not ("time" in told):
                 raise HistoryError(f"{name}:{line}: some events have a :time and some have none; all or none of them")
             timed = "time" in told
+            if not timed:
+                header["clock"] = "order"
             fields = {key: value for key, value in told.items() if key in FIELDS}
             if "key" in told:
                 fields["value"] = [told["key"], told.get("value")]
@@ -90,7 +92,7 @@ def _plain_keys(name: str, line: int, content: dict[str, Any]) -> dict[str, Any]
     return plain
 
 
-def _log_events(name: str, pieces: Iterator[Piece]) -> _Numbered:
+def _log_events(name: str, pieces: Iterator[Piece], header: dict[str, Any]) -> _Numbered:
     lines = found = 0
     for line, text, whole in single_lines(name, pieces):
         lines += bool(text)
@@ -117,6 +119,7 @@ def _log_events(name: str, pieces: Iterator[Piece]) -> _Numbered:
             value, error = None, value
         if error is None and (kind, f) == ("fail", "cas") and value is not None:
             error = "mismatch"  # the client gave no other reason: it was told that the value is another one
+        header["clock"] = "order"
         fields = {"time": line, "process": number, "type": kind, "f": f, "value": value, "error": error}
         yield line, _normal(fields)
     if lines and not found:

@@ -6,6 +6,7 @@ for (const figure of document.querySelectorAll("figure.timeline")) {
   const rows = [...figure.querySelectorAll("tbody tr")];
   const middle = (bar) => parseFloat(bar.getAttribute("x")) + parseFloat(bar.getAttribute("width")) / 2;
   const lane = (bar) => Number(bar.getAttribute("y"));
+  const caller = figure.querySelector("thead th:nth-child(2)").textContent;
   let zoom = 1;
   let now = -1;
 
@@ -16,7 +17,7 @@ for (const figure of document.querySelectorAll("figure.timeline")) {
     for (const element of [bars[now], rows[now]]) element.classList.add("now");
     const cells = [...rows[now].cells].map((cell) => cell.textContent.trim());
     figure.querySelector(".tl-now").textContent =
-      `#${cells[0]} worker ${cells[1]} ${cells[2]} ${cells[3]}, from ${cells[4]}, took ${cells[5]}` +
+      `#${cells[0]} ${caller} ${cells[1]} ${cells[2]} ${cells[3]}, from ${cells[4]}, took ${cells[5]}` +
       (cells[6] ? `, place ${cells[6]} in the order` : "") + (cells[7] ? `, witness ${cells[7]}` : "");
     if (follow) center();
   }

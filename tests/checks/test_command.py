@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -271,6 +274,71 @@ def test_workers_keep_the_names_that_they_had(folder: Path, capsys: pytest.Captu
     assert "process alice write 'a' -> ok" in capsys.readouterr().out
     records = json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))["records"]
     assert {call["worker"] for call in records[0]["failures"][-1]["timeline"]["calls"]} == {"alice", "1"}
+
+
+@pytest.mark.parametrize(("arguments", "last"), [(["bad.jsonl"], 1), (["good.jsonl"], 0)])
+def test_the_page_calls_processes_as_the_file_does(folder: Path, arguments: list[str], last: int) -> None:
+    assert cli.main(["check", *arguments, "--report", "out"]) == last
+    page = (folder / "out" / "index.html").read_text(encoding="utf-8")
+    (lanes,) = re.findall(r'<div class="tl-names".*', page)
+    assert ">process 0<" in lanes
+    assert "worker" not in lanes
+    assert '<th scope="col">process</th>' in page
+
+
+@pytest.mark.parametrize(
+    ("name", "time", "clock"),
+    [("h.txt", "", "order"), ("h.edn", "", "order"), ("h.edn", ":time 7", "ns"), ("h.log", ":time 7", "ns")],
+)
+def test_where_there_is_no_time_the_timeline_has_none(folder: Path, name: str, time: str, clock: str) -> None:
+    """Places in the file stand in for it, and are not to be read as ns."""
+    events = "".join(
+        f"{{:process {process}, :type :{kind}, :f :{f}, :value {value} {time}}}\n"
+        for kind, out in (("invoke", "nil"), ("ok", "5"))
+        for process, f, value in ((0, "enqueue", "5"), (1, "dequeue", out))
+    )
+    bare = "0\t:invoke\t:enqueue\t5\n0\t:ok\t:enqueue\t5\n1\t:invoke\t:dequeue\tnil\n1\t:ok\t:dequeue\t5\n"
+    Path(name).write_text(bare if name == "h.txt" else events)
+    assert cli.main(["check", name, "--report", "out"]) == 0
+    record = json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))["records"][0]
+    assert record["sample"]["clock"] == clock
+
+
+def _refusing(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Files of these names may not be opened, as by a user who is not root."""
+    plain = io.open
+
+    def opened(file: Any, *arguments: Any, **named: Any) -> Any:
+        if Path(str(file)).name in names:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+        return plain(file, *arguments, **named)
+
+    monkeypatch.setattr(io, "open", opened)
+    monkeypatch.setattr("builtins.open", opened)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        *(
+            (name, arguments)
+            for name in ("h.jsonl", "h.jsonl.gz", "h.edn", "h.log", "h.npz", "h.npz.gz")
+            for arguments in ([], ["--spec", "multiset"])
+        ),
+        ("h.jsonl", ["--stream"]),
+        ("h.jsonl.gz", ["--stream"]),
+    ],
+)
+def test_a_file_that_may_not_be_read_is_named(
+    folder: Path, name: str, arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, and the other file has its verdict."""
+    Path(name).write_text(GOOD)
+    _refusing(monkeypatch, name)
+    assert cli.main(["check", "--jobs", "1", name, "good.jsonl", *arguments]) == EXIT_USAGE
+    told = capsys.readouterr()
+    assert told.err == f"channel-harness check: {name}: cannot be read: Permission denied\n"
+    assert told.out.startswith("PASS")
 
 
 def test_a_report_says_what_was_not_understood(folder: Path) -> None:
