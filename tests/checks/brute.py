@@ -7,7 +7,7 @@ have produced; it shares no idea, and no line, with ``harness.checks.fifo``.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -122,10 +122,15 @@ def _step(
 
 
 def linearizable_rows(
-    generator: np.random.Generator, capacity: int | None, count: int | None = None, pending_share: float = 0.1
+    generator: np.random.Generator,
+    capacity: int | None,
+    count: int | None = None,
+    pending_share: float = 0.1,
+    sizes: Sequence[int] = (8,),
 ) -> list[Row]:
     """Operations of a queue, each with an interval around its instant; coarse times, so that ties are common."""
     queue: list[int] = []
+    costs: list[int] = []  # of all that was written, by value
     written = 0
     rows: list[Row] = []
     for instant in range(count or int(generator.integers(3, 9))):
@@ -136,11 +141,14 @@ def linearizable_rows(
         status = Status.PENDING if pending else Status.OK
         stop = PENDING_RETURN if pending else end
         if choice < 0.45:
-            if capacity is not None and 16 * (len(queue) + 1) > capacity:
-                rows.append(operation_record(Kind.TRY_WRITE, Status.FULL, begin, end, 100 + instant, size=8))
+            size = sizes[0] if len(sizes) == 1 else int(generator.choice(sizes))
+            cost = (size + 8 + 15) // 16 * 16
+            if capacity is not None and sum(costs[value] for value in queue) + cost > capacity:
+                rows.append(operation_record(Kind.TRY_WRITE, Status.FULL, begin, end, 100 + instant, size=size))
                 continue
             happens = not pending or generator.random() < 0.5
-            rows.append(operation_record(Kind.WRITE, status, begin, stop, written, size=8))
+            rows.append(operation_record(Kind.WRITE, status, begin, stop, written, size=size))
+            costs.append(cost)
             if happens:
                 queue.append(written)
             written += 1
@@ -180,6 +188,11 @@ def corrupted_rows(generator: np.random.Generator, rows: list[Row]) -> list[Row]
             row["status"], row["value"] = Status.EMPTY, 0
         rows[index] = row
     return rows
+
+
+def _sized(generator: np.random.Generator, capacity: int | None) -> list[Row]:
+    """Messages of one and of two units, so that it matters which are inside; one or two things changed."""
+    return corrupted_rows(generator, linearizable_rows(generator, capacity, sizes=(8, 24)))
 
 
 def _unstructured(generator: np.random.Generator, capacity: int | None) -> list[Row]:
@@ -322,4 +335,5 @@ FAMILIES: dict[str, Callable[[np.random.Generator, int | None], list[Row]]] = {
     "unstructured": _unstructured,
     "batched": _batched_history,
     "untold": _untold,
+    "sized": _sized,
 }
