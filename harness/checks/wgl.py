@@ -4,6 +4,9 @@ The search itself is native (``harness/native/checks/order_search.hpp``): it kno
 asks the specification, in Python, once for each pair of them.
 
 Pending operations have no return: they may be taken at any time after their call, or never.
+
+What a specification knows beforehand (``forced``: what must come before what) is asked for if a plain search has not
+decided after a few steps. It spares nearly all others, and would spoil the longest prefix, for it looks ahead.
 """
 
 from __future__ import annotations
@@ -11,23 +14,37 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from harness._native import search_order
-from harness.checks.specifications.operation import Operation, Specification
-from harness.checks.specifications.steps import OutOfRoom, Steps
+from harness.checks.forced import narrow
+from harness.checks.specifications.operation import (
+    Operation,
+    Specification,
+    SpecificationError,
+    StepError,
+    asking,
+)
+from harness.checks.specifications.steps import OutOfRoom, Steps, is_own
 
 __all__ = ["Search", "instants", "search"]
 
 _MOST_WORDS = 1 << 26
 """Words of 8 bytes for the configurations that are remembered, about 1 GB with what finds them; then all are forgotten,
 which costs time but no exactness."""
+_ALL_STEPS = (1 << 64) - 1
+_FEWEST_STEPS = 20_000
+_STEPS_EACH = 100
+"""So many steps, and so many for each operation, are tried before a specification is asked what it knows beforehand."""
+_MOST_FORCED = 1 << 20
+"""Pairs that are taken of what it knows: any of them are sound."""
 _NOBODY = -1
 
+Forced = Callable[[Sequence[Operation], Sequence[tuple[int, int]]], Iterable[tuple[int, int]]]
 Numbers = npt.NDArray[np.int32]
 
 
@@ -37,7 +54,7 @@ class Search:
 
     Attributes:
         linearizable: None if the time ran out, or the room for states.
-        order: indices of operations, of the linearization found, or of the longest prefix of one.
+        order: indices of operations, of the linearization found, or of the longest prefix that was.
         stuck: the operation that cannot follow any such prefix, before whose return the search had to go back.
         steps: of the specification, as many as were tried.
     """
@@ -76,63 +93,133 @@ def search(
         StepError: the specification does not know an operation, or breaks its own rules.
     """
     steps = Steps(model, operations)
+    forced: Forced | None = getattr(model, "forced", None)
+    few = _ALL_STEPS if forced is None else _FEWEST_STEPS + _STEPS_EACH * len(operations)
+    question = _Question(operations, intervals, batches, give_up)
     try:
-        found = _search(steps, operations, intervals, batches, give_up)
+        found = question.search(steps, few)
+        if forced is not None:
+            if found.linearizable is None and found.steps >= few:
+                found = _with_forced(steps, question, forced, found)
+            elif found.linearizable and not is_own(model):
+                _keeps_to(_pairs(forced, operations, intervals), found.order)
     except OutOfRoom:
         found = Search(None, (), None, steps.asked)
     steps.ask_again()
     return found
 
 
-def _search(
-    steps: Steps,
-    operations: Sequence[Operation],
-    intervals: Sequence[tuple[int, int]],
-    batches: Sequence[Sequence[int]],
-    give_up: float | None,
-) -> Search:
-    count = len(operations)
-    # calls are 0 .. count - 1, returns count .. 2 * count - 1
-    events = [(begin, 0, index) for index, (begin, _) in enumerate(intervals)]
-    events += [(end, 1, count + index) for index, (_, end) in enumerate(intervals) if not operations[index].pending]
-    events.sort()
-    pending = np.fromiter((operation.pending for operation in operations), np.uint8, count)
-    needs, bars_from, bars = _order_of_batches(batches, pending)
-    decided, linearizable, order, stuck, tried = search_order(
-        events=np.fromiter((event for _, _, event in events), np.int32, len(events)),
-        kinds=np.fromiter(steps.kinds, np.int32, count),
-        pending=pending,
-        observes=np.fromiter(steps.observes, np.uint8, count),
-        needs=needs,
-        bars_from=bars_from,
-        bars=bars,
-        ask=steps.take,
-        seconds=math.inf if give_up is None else give_up - time.monotonic(),
-        most_words=_MOST_WORDS,
-    )
-    return Search(
-        linearizable if decided else None,
-        tuple(np.frombuffer(order, np.int32).tolist()),
-        None if stuck == _NOBODY else stuck,
-        tried,
-    )
+def _with_forced(steps: Steps, question: _Question, forced: Forced, plain: Search) -> Search:
+    """The same question with what must come before what."""
+    pending = [operation.pending for operation in question.operations]
+    narrowed = narrow(question.intervals, pending, _pairs(forced, question.operations, question.intervals))
+    if narrowed.contradiction is not None:
+        stuck = narrowed.contradiction if plain.stuck is None else plain.stuck
+        return replace(plain, linearizable=False, stuck=stuck)
+    found = replace(question, intervals=narrowed.intervals, needs=narrowed.needs).search(steps, _ALL_STEPS)
+    together = replace(found, steps=plain.steps + found.steps)
+    if found.linearizable is not False or plain.stuck is None:
+        return together
+    # a prefix of one that looks ahead ends before what could well follow
+    return replace(together, order=plain.order, stuck=plain.stuck)
+
+
+def _pairs(
+    forced: Forced, operations: Sequence[Operation], intervals: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """What a specification says must come before what."""
+    places = range(len(operations))
+    pairs = []
+    with asking("forced"):
+        for pair in itertools.islice(forced(operations, intervals), _MOST_FORCED):
+            match pair:
+                case (int(first), int(second)) if first != second and first in places and second in places:
+                    pairs.append((first, second))
+                case _:
+                    raise SpecificationError(f"forced gave {pair!r}; it must give pairs of two different indices")
+    return pairs
+
+
+def _keeps_to(pairs: Iterable[tuple[int, int]], order: Sequence[int]) -> None:
+    """Is an order that was found one of those that the specification said there are? If not, it says too much."""
+    place = {index: number for number, index in enumerate(order)}
+    for first, second in pairs:
+        if second in place and place.get(first, len(order)) > place[second]:
+            raise StepError(
+                "forced says that another comes before this, and step accepts an order without that", second
+            )
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One search; `needs`: by operation those that must come before, besides what batches say."""
+
+    operations: Sequence[Operation]
+    intervals: Sequence[tuple[int, int]]
+    batches: Sequence[Sequence[int]]
+    give_up: float | None
+    needs: Sequence[Sequence[int]] = ()
+
+    def search(self, steps: Steps, most_steps: int) -> Search:
+        """Undecided after so many steps."""
+        count = len(self.operations)
+        # calls are 0 .. count - 1, returns count .. 2 * count - 1
+        events = [(begin, 0, index) for index, (begin, _) in enumerate(self.intervals)]
+        events += [
+            (end, 1, count + index)
+            for index, (_, end) in enumerate(self.intervals)
+            if not self.operations[index].pending
+        ]
+        events.sort()
+        pending = np.fromiter((operation.pending for operation in self.operations), np.uint8, count)
+        needs, bars = _order_of_batches(self.batches, pending)
+        for index, more in enumerate(self.needs):
+            needs.setdefault(index, []).extend(more)
+        needs_from, needs_flat = _flat(needs, count)
+        bars_from, bars_flat = _flat(bars, count)
+        decided, linearizable, order, stuck, tried = search_order(
+            events=np.fromiter((event for _, _, event in events), np.int32, len(events)),
+            kinds=np.fromiter(steps.kinds, np.int32, count),
+            pending=pending,
+            observes=np.fromiter(steps.observes, np.uint8, count),
+            needs_from=needs_from,
+            needs=needs_flat,
+            bars_from=bars_from,
+            bars=bars_flat,
+            ask=steps.take,
+            seconds=math.inf if self.give_up is None else self.give_up - time.monotonic(),
+            most_words=_MOST_WORDS,
+            most_steps=most_steps,
+        )
+        return Search(
+            linearizable if decided else None,
+            tuple(np.frombuffer(order, np.int32).tolist()),
+            None if stuck == _NOBODY else stuck,
+            tried,
+        )
 
 
 def _order_of_batches(
     batches: Sequence[Sequence[int]], pending: npt.NDArray[np.uint8]
-) -> tuple[Numbers, Numbers, Numbers]:
-    """By operation the one of its batch that must come before it, and those that must not: places in a list, and it."""
-    needs = np.full(len(pending), _NOBODY, np.int32)
-    after: dict[int, Sequence[int]] = {}
+) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
+    """By operation those of its batch that must come before it, and those that must not."""
+    needs: dict[int, list[int]] = {}
+    bars: dict[int, list[int]] = {}
     for batch in batches:
-        completed = _NOBODY
+        completed: list[int] = []
         for place, index in enumerate(batch):
-            needs[index] = completed
+            if completed:
+                needs[index] = completed.copy()
             if pending[index]:
                 # it may never happen, so what comes after does not wait for it
-                after[index] = batch[place + 1 :]
+                bars[index] = list(batch[place + 1 :])
             else:
-                completed = index
-    lengths = [len(after.get(index, ())) for index in range(len(pending))] if after else [0] * len(pending)
-    bars = [index for first in sorted(after) for index in after[first]]
-    return needs, np.cumsum([0, *lengths], dtype=np.int32), np.array(bars, np.int32)
+                completed = [index]
+    return needs, bars
+
+
+def _flat(lists: dict[int, list[int]], count: int) -> tuple[Numbers, Numbers]:
+    """Places in one list, one more than there are operations; and that list."""
+    lengths = [len(lists.get(index, ())) for index in range(count)] if lists else [0] * count
+    flat = [one for index in sorted(lists) for one in lists[index]]
+    return np.cumsum([0, *lengths], dtype=np.int32), np.array(flat, np.int32)

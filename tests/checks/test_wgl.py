@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from harness._native import search_order
 from harness.checks import check_fifo, wgl
 from harness.checks.linearizability import check_specification
 from harness.checks.specifications import SPECIFICATIONS, Operation, find, steps
-from harness.checks.specifications.operation import StepError
+from harness.checks.specifications.operation import SpecificationError, StepError
 from harness.checks.wgl import search
 from harness.exchange import Call, Recording, load_history
 from harness.history import PENDING_RETURN, History
@@ -152,6 +153,116 @@ def test_agrees_with_brute_force(name: str, draw: Any, batched: bool, histories:
     assert not batched or forced, "no batch ever mattered"
 
 
+@counts
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("name", ["fifo", "fifo-messages", "fifo-bytes", "lossy"])
+def test_what_is_known_beforehand_agrees_with_brute_force(
+    name: str, batched: bool, histories: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a plain search before: by forced pairs alone, narrowed intervals, and what is refuted by them at once."""
+    monkeypatch.setattr(wgl, "_FEWEST_STEPS", 0)
+    monkeypatch.setattr(wgl, "_STEPS_EACH", 0)
+    generator = np.random.default_rng(7)
+    model = SPECIFICATIONS[name](2)
+    outcomes = {True: 0, False: 0}
+    at_once = 0
+    for _ in range(histories // 3):
+        history = crowded_queue(generator)
+        batches = []
+        if batched and len(history) > 1:
+            batches.append(sorted(generator.choice(len(history), int(generator.integers(2, len(history) + 1)), False)))
+        expected = possible(model, history, batches)
+        found = search(model, *zip(*history, strict=True), batches=batches)
+        assert found.linearizable == expected, (history, batches)
+        assert replays(model, history, found.order, batches), "what was found does not replay"
+        outcomes[expected] += 1
+        at_once += found.linearizable is False and found.steps == 0
+    assert min(outcomes.values()) > histories // 200
+    assert at_once > histories // 200, "the pairs never refuted anything by themselves"
+
+
+def crowded_queue(generator: np.random.Generator) -> list[Timed]:
+    """Writes that overlap, and reads, peeks and skips of them; a few calls never returned."""
+    history: list[Timed] = []
+    values = int(generator.integers(2, 4))
+    for value in range(values):
+        interval, pending = drawn_interval(generator, 0.15)
+        cost = {"cost": int(generator.integers(1, 3))}
+        history.append((Operation("write", value, pending=pending, fields=cost), interval))
+    for _ in range(int(generator.integers(1, 4))):
+        (begin, end), pending = drawn_interval(generator, 0.15)
+        later = int(generator.integers(0, 6))
+        interval = (begin + later, end if pending else end + later)
+        value = int(generator.integers(0, values))
+        operation = [
+            Operation("read", None, None if pending else value, pending=pending),
+            Operation("read", None, None if pending else value, pending=pending),
+            Operation("peek", None, None if pending else value, pending=pending),
+            Operation("skip", value, pending=pending),
+            Operation("skip", (value + 1) % values, None if pending else value, "" if pending else "mismatch", pending),
+        ][int(generator.integers(5))]
+        history.append((operation, interval))
+    return history
+
+
+def test_two_writes_the_wrong_way_round_are_found_before_the_reads() -> None:
+    """Forty messages wait, each written beside its neighbours: only their reads tell the order."""
+    generator = np.random.default_rng(9)
+    order = list(range(40))
+    for place in range(0, 40, 4):
+        part = order[place : place + 4]
+        generator.shuffle(part)
+        order[place : place + 4] = part
+    history: list[Timed] = []
+    for place, value in enumerate(order):
+        begin = 100 * (place // 4)
+        history.append((Operation("write", value), (begin + value % 4, begin + 50 + value % 4)))
+    history += [(Operation("read", None, value), (10_000 + 2 * k, 10_001 + 2 * k)) for k, value in enumerate(order)]
+    found = search(SPECIFICATIONS["fifo"](), *zip(*history, strict=True), give_up=time.monotonic() + 60)
+    assert found.linearizable is True
+    assert replays(SPECIFICATIONS["fifo"](), history, found.order)
+    wrong = [*history[:-1], (Operation("read", None, order[0]), history[-1][1])]
+    found = search(SPECIFICATIONS["fifo"](), *zip(*wrong, strict=True), give_up=time.monotonic() + 60)
+    assert found.linearizable is False
+    assert found.stuck is not None
+
+
+class Foreseeing:
+    """A register of which `forced` says what the test wants."""
+
+    pairs: tuple[Any, ...] = ()
+
+    def __init__(self, capacity: int | None = None) -> None: ...
+
+    def init(self) -> int:
+        return 0
+
+    def forced(self, operations: Sequence[Operation], intervals: Sequence[tuple[int, int]]) -> Iterable[Any]:
+        return self.pairs
+
+    def step(self, state: int, operation: Operation) -> int | None:
+        if operation.f == "write":
+            return int(operation.argument)
+        return state if state == operation.result else None
+
+
+def test_who_says_too_much_beforehand_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    history: list[Timed] = [(Operation("write", 1), (0, 1)), (Operation("read", None, 1), (2, 3))]
+    monkeypatch.setattr(Foreseeing, "pairs", ((0, 1),))
+    assert search(Foreseeing(), *zip(*history, strict=True)).linearizable is True
+    monkeypatch.setattr(Foreseeing, "pairs", ((1, 0),))
+    with pytest.raises(StepError, match="forced says that another comes before this"):
+        search(Foreseeing(), *zip(*history, strict=True))
+
+
+@pytest.mark.parametrize("pair", [(0, 0), (0, 2), (-1, 0), (0,), "01", (0, 1.0), None])
+def test_pairs_that_make_no_sense_are_refused(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    history: list[Timed] = [(Operation("write", 1), (0, 1)), (Operation("read", None, 1), (2, 3))]
+    monkeypatch.setattr(Foreseeing, "pairs", (pair,))
+    with pytest.raises(SpecificationError, match="it must give pairs of two different indices"):
+        search(Foreseeing(), *zip(*history, strict=True))
+
+
 def test_what_was_forgotten_is_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """It costs steps, and changes no answer."""
     generator = np.random.default_rng(4)
@@ -178,7 +289,10 @@ def test_what_was_forgotten_is_searched_again(monkeypatch: pytest.MonkeyPatch) -
         ({"pending": [0]}, "do not go with kinds"),
         ({"observes": [0]}, "do not go with kinds"),
         ({"pending": [0, 1]}, "a call, or a return, is missing"),
-        ({"needs": [-1, 2]}, "needs or bars name no operation"),
+        ({"needs": [2], "needs_from": [0, 0, 1]}, "needs or bars name no operation"),
+        ({"needs": [-1], "needs_from": [0, 0, 1]}, "needs or bars name no operation"),
+        ({"needs_from": [0, 1, 0]}, "needs or bars name no operation"),
+        ({"needs_from": [0, 0]}, "do not go with kinds"),
         ({"bars_from": [0, 1, 0]}, "needs or bars name no operation"),
         ({"bars": [7], "bars_from": [0, 0, 1]}, "needs or bars name no operation"),
     ],
@@ -186,11 +300,11 @@ def test_what_was_forgotten_is_searched_again(monkeypatch: pytest.MonkeyPatch) -
 def test_a_question_that_makes_no_sense_is_refused(changed: dict[str, list[int]], words: str) -> None:
     told: dict[str, list[int]] = {
         "events": [0, 1, 2, 3], "kinds": [0, 1], "pending": [0, 0], "observes": [0, 0],
-        "needs": [-1, -1], "bars_from": [0, 0, 0], "bars": [],
+        "needs_from": [0, 0, 0], "needs": [], "bars_from": [0, 0, 0], "bars": [],
     } | changed  # fmt: skip
     columns = {name: np.array(told[name], np.uint8 if name in ("pending", "observes") else np.int32) for name in told}
     with pytest.raises(ValueError, match=words):
-        search_order(**columns, ask=lambda state, _: state, seconds=1.0, most_words=64)
+        search_order(**columns, ask=lambda state, _: state, seconds=1.0, most_words=64, most_steps=100)
 
 
 def busy_register(generator: np.random.Generator) -> list[Timed]:

@@ -6,8 +6,12 @@ empty, timeout, full, mismatch and closed. Messages are told apart as JSON does,
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from harness.checks.specifications.heads import Seen, forced_by_heads
 from harness.checks.specifications.operation import Operation, SpecificationError, exact
 from harness.words import shown
 
@@ -69,6 +73,12 @@ class Fifo:
             return f"a {f} of {shown(argument)} ends with value {shown(result)}"
         return ""
 
+    def forced(
+        self, operations: Sequence[Operation], intervals: Sequence[tuple[int, int]]
+    ) -> Iterable[tuple[int, int]]:
+        """By who saw whose message at the head."""
+        return _forced(operations, intervals, drops=False)
+
     def step(self, state: Entries, operation: Operation) -> Entries | None:
         f = operation.f
         if f in _WRITES:
@@ -122,6 +132,33 @@ class Fifo:
 def _meant(operation: Operation) -> Any:
     """The message that a skip means; one that tells an entry id may say at its end which message it removed."""
     return operation.result if operation.argument is None else operation.argument
+
+
+def _forced(
+    operations: Sequence[Operation], intervals: Sequence[tuple[int, int]], *, drops: bool
+) -> Iterable[tuple[int, int]]:
+    messages: defaultdict[Any, Seen] = defaultdict(Seen)
+    anything = math.inf  # the earliest call that may have removed any message and never returned
+    for index, operation in enumerate(operations):
+        f, begin = operation.f, intervals[index][0]
+        if f in _WRITES:
+            if not operation.error:
+                messages[exact(operation.argument)].writes.append(index)
+        elif operation.pending:
+            meant = _meant(operation) if f == "skip" else None
+            if meant is not None:
+                messages[exact(meant)].maybe = min(messages[exact(meant)].maybe, begin)
+            elif f != "peek":
+                anything = min(anything, begin)
+        elif operation.error == "mismatch" and operation.result is not None:
+            messages[exact(operation.result)].peeks.append(index)
+        elif not operation.error:
+            value = exact(_meant(operation) if f == "skip" else operation.result)
+            (messages[value].peeks if f == "peek" else messages[value].removals).append(index)
+    for seen in messages.values():
+        seen.maybe = min(seen.maybe, anything)
+    pending = [operation.pending for operation in operations]
+    return forced_by_heads(list(messages.values()), intervals, pending, drops=drops)
 
 
 class BoundedFifo(Fifo):
@@ -178,6 +215,12 @@ class LossyFifo(BoundedFifo):
         """As of an unbounded queue: every write fits."""
         return Fifo.claims(self, operation)
 
+    def forced(
+        self, operations: Sequence[Operation], intervals: Sequence[tuple[int, int]]
+    ) -> Iterable[tuple[int, int]]:
+        """By who saw whose message at the head; where a message is that nobody saw, nobody knows."""
+        return _forced(operations, intervals, drops=True)
+
     def _written(self, state: Entries, operation: Operation) -> Entries | None:
         return (*state, exact(operation.argument))[-self.limit :] if self.limit else ()
 
@@ -187,6 +230,12 @@ class LossyFifo(BoundedFifo):
 
 class PerWriterOrder(Fifo):
     """A queue that keeps the order of each writer's messages, but not between writers."""
+
+    def forced(
+        self, operations: Sequence[Operation], intervals: Sequence[tuple[int, int]]
+    ) -> Iterable[tuple[int, int]]:
+        """Nothing: several messages may come out next."""
+        return ()
 
     def _entry(self, operation: Operation) -> tuple[Any, Any]:
         return exact(operation.argument), operation.process

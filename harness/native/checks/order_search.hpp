@@ -33,7 +33,8 @@ struct OrderQuestion {
     std::span<const Number> kinds;         // equal ones are one to the specification
     std::span<const std::uint8_t> pending; // may be taken at any time after its call, or never; it has no return
     std::span<const std::uint8_t> observes; // it changes no state, whatever it finds
-    std::span<const Number> needs;         // the operation that must have been taken before, or kNobody
+    std::span<const Number> needs_from;    // count + 1 places in `needs`
+    std::span<const Number> needs;         // operations that must have been taken before
     std::span<const Number> bars_from;     // count + 1 places in `bars`
     std::span<const Number> bars;          // operations after which this one cannot be taken any more
 
@@ -152,8 +153,10 @@ template <class Ask, class GoOn>
 class OrderSearch {
 public:
     // most_words: of configurations that are remembered; then all are forgotten, which costs time but no exactness.
-    OrderSearch(const OrderQuestion& question, Ask ask, GoOn go_on, std::size_t most_words)
+    // most_steps: so many are tried; then it ends undecided.
+    OrderSearch(const OrderQuestion& question, Ask ask, GoOn go_on, std::size_t most_words, std::uint64_t most_steps)
         : question_(question), ask_(std::move(ask)), go_on_(std::move(go_on)), most_words_(most_words),
+          most_steps_(most_steps),
           following_(2 * question.count() + 2), previous_(2 * question.count() + 2),
           place_(2 * question.count() + 2), rank_(question.count()), is_bar_(question.count()),
           taken_(question.count() / 64 + 1) {
@@ -245,6 +248,7 @@ private:
     Number first_to_return() const { return following_[at(returns())] - count() - 1; }
 
     bool go_on(const OrderFound& found) {
+        if (found.steps >= most_steps_) return false;
         if (found.steps < next_look_) return true;
         next_look_ = found.steps + kBetween;
         return go_on_();
@@ -300,11 +304,14 @@ private:
     }
 
     bool allowed(Number operation) const {
-        const Number needs = question_.needs[at(operation)];
-        if (needs != kNobody && !is_taken(needs)) return false;
-        const auto from = at(question_.bars_from[at(operation)]), until = at(question_.bars_from[at(operation) + 1]);
-        const auto bars = question_.bars.subspan(from, until - from);
-        return std::ranges::none_of(bars, [this](Number one) { return is_taken(one); });
+        const auto taken = [this](Number one) { return is_taken(one); };
+        return std::ranges::all_of(of(operation, question_.needs_from, question_.needs), taken) &&
+               std::ranges::none_of(of(operation, question_.bars_from, question_.bars), taken);
+    }
+
+    static std::span<const Number> of(Number operation, std::span<const Number> from, std::span<const Number> list) {
+        const std::size_t begin = at(from[at(operation)]);
+        return list.subspan(begin, at(from[at(operation) + 1]) - begin);
     }
 
     // False if that is where it was before.
@@ -378,6 +385,7 @@ private:
     Ask ask_;
     GoOn go_on_;
     std::size_t most_words_;
+    std::uint64_t most_steps_;
     std::vector<Number> following_, previous_;  // of entries: head of the calls, calls, returns, head of the returns
     std::vector<std::size_t> place_;            // of entries, in the order of time
     std::vector<Number> rank_;                  // of operations, by time of the call
