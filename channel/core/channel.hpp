@@ -131,24 +131,26 @@ public:
 
     template <Sink S, Hook H>
     Status try_read(S& sink, Position& id, Effort& effort, H& hook) {
-        return spinning(effort, [&] { return read_round(sink, id, hook); });
+        return try_read(sink, id, effort, hook, spin_limit());
     }
 
     template <Sink S, Hook H>
     Status read(S& sink, Position& id, Nanoseconds deadline, Effort& effort, H& hook) {
-        return blocking_read(deadline, effort, hook, [&] { return try_read(sink, id, effort, hook); });
+        return blocking_read(deadline, effort, hook,
+                             [&](std::uint32_t rounds) { return try_read(sink, id, effort, hook, rounds); });
     }
 
     // Takes up to `limit` messages that stand at the head together, by one compare-and-swap. `taken` > 0 with ok.
     template <BatchSink S>
     Status try_read_many(S& sink, std::size_t limit, std::size_t& taken, Effort& effort) {
-        return spinning(effort, [&] { return read_chunk_round(sink, limit, taken); });
+        return try_read_many(sink, limit, taken, effort, spin_limit());
     }
 
     template <BatchSink S, Hook H>
     Status read_many(S& sink, std::size_t limit, std::size_t& taken, Nanoseconds deadline, Effort& effort, H& hook) {
-        return blocking_read(deadline, effort, hook,
-                             [&] { return try_read_many(sink, limit, taken, effort); });
+        return blocking_read(deadline, effort, hook, [&](std::uint32_t rounds) {
+            return try_read_many(sink, limit, taken, effort, rounds);
+        });
     }
 
     template <Sink S, Hook H>
@@ -388,6 +390,15 @@ private:
 
     // ---- rounds of a reader
 
+    template <Sink S, Hook H>
+    Status try_read(S& sink, Position& id, Effort& effort, H& hook, std::uint32_t rounds) {
+        return spinning(effort, rounds, [&] { return read_round(sink, id, hook); });
+    }
+    template <BatchSink S>
+    Status try_read_many(S& sink, std::size_t limit, std::size_t& taken, Effort& effort, std::uint32_t rounds) {
+        return spinning(effort, rounds, [&] { return read_chunk_round(sink, limit, taken); });
+    }
+
     enum class HeadKind { message, nothing, terminal, malformed };
 
     HeadKind classify(u64 header) const {
@@ -541,7 +552,10 @@ private:
     // Retries conflicts without ever sleeping.
     template <class Round>
     Status spinning(Effort& effort, Round&& round) {
-        const std::uint32_t limit = spin_limit();
+        return spinning(effort, spin_limit(), std::forward<Round>(round));
+    }
+    template <class Round>
+    Status spinning(Effort& effort, std::uint32_t limit, Round&& round) {
         for (std::uint32_t rounds = 1;; ++rounds) {
             ++effort.rounds;
             const Status status = round();
@@ -600,20 +614,21 @@ private:
         effort.slept += memory_.now() - start;
     }
 
-    // `attempt` is a whole call that cannot sleep; it counts its own rounds.
+    // `attempt` is a whole call that cannot sleep; it counts its own rounds and is told how many are left of the limit,
+    // which conflicts and looks at an empty channel use up together. With a deadline there is no limit.
     template <Hook H, class Attempt>
     Status blocking_read(Nanoseconds deadline, Effort& effort, H& hook, Attempt&& attempt) {
         Backoff backoff(policy_);
         deadline = planted(deadline);
         bool last = deadline != never && memory_.now() >= deadline;
+        const bool limited = deadline == never && policy_.max_round_trips != 0;
         for (;;) {
-            const Status status = attempt();
+            const Status status = attempt(limited ? policy_.max_round_trips - effort.rounds : kMaxRounds);
             if (status != Status::empty) {
                 unwaited_.store(unwaited_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
                 return status;
             }
             if (last) return Status::timeout;
-            const bool limited = deadline == never && policy_.max_round_trips != 0;
             if (limited && effort.rounds >= policy_.max_round_trips) return Status::retry_limit;
             const Nanoseconds slice = limited ? backoff.next() : policy_.slice;
             if (!hook.waiting([&] { await_message(deadline, slice, effort); })) return Status::interrupted;

@@ -154,6 +154,11 @@ CONVICTING = {
     "partial batch": program("partial batch", 48, ["m3", "rrr"]),
     "limit 1": program("limit 1", 32, ["ww", "w", "r"], max_round_trips=1),
     "limit 2": program("limit 2", 32, ["ww", "w", "r"], max_round_trips=2),
+    # rounds that found nothing and rounds that were lost use up one limit, and a deadline has none
+    "limit 2 of readers": program("limit 2 of readers", 48, ["WW", "r", "R"], max_round_trips=2),
+    "limit 1 beside a deadline": program("limit 1 beside a deadline", 48, ["WW", "i", "R"], max_round_trips=1),
+    # the largest message that there can be, and one that is larger
+    "beyond the ring": program("beyond the ring", 48, ["W32W24", "R"]),
 }
 """Programs that between them convict every mutant that shows while everybody lives; mutants.hpp says which does which.
 

@@ -51,6 +51,9 @@ def test_a_mutant_is_convicted_and_its_schedule_fails_again(mutant: Mutant) -> N
         ("more than asked", "dropped-message", "history"),
         ("closed to all", "silent-writer", "stuck"),
         ("closing a full ring", "overfull", "history"),
+        ("limit 2 of readers", "blind-removal", "history"),
+        ("limit 1 beside a deadline", "blind-read-timeout", "history"),
+        ("beyond the ring", "early-publish", "history"),
         # whoever dies has slot 0, which an owner word of 0 must not pass for
         ("dead closer beside a sleeper", "silent-recovery", "stuck"),
     ],

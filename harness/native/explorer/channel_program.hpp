@@ -346,14 +346,15 @@ private:
         const bool ok = status == ipc::Status::ok;
         check_count(operation, status, messages, source);
         check_deadline(worker, operation.kind, status, deadline, effort);
+        check_rounds(operation.kind, status, deadline, effort);
         Call& call = log[log.used() - 1].call;  // of a batch: what is left of it
         if (operation.kind == Kind::read_many && ok) {
             for (std::size_t at = 0; at < messages; ++at) deliver(log[first + at], incoming, at);
         } else if (operation.kind == Kind::state) {
             if (ok) describe(call, snapshot);
         } else if (operation.kind != Kind::write_many && operation.kind != Kind::shutdown) {
-            if (ok || status == ipc::Status::mismatch) call.id = id;
             if (ok && harness::carries_payload(operation.kind)) deliver(log[first], incoming, 0);
+            if (ok || status == ipc::Status::mismatch) call.id = id;
         }
         call.status = static_cast<std::uint8_t>(status);
         if (operation.kind == Kind::peek) log[first].words = 0;  // nobody waits for a peek to be over
@@ -377,17 +378,33 @@ private:
     }
 
     // A time-out comes after the deadline, and after a look at the channel since: without it nobody knows that the channel
-    // was FULL or EMPTY at an instant after the deadline. No call answers long after its deadline.
+    // was FULL or EMPTY at an instant after the deadline. No call gives up before its deadline, or answers long after it.
     void check_deadline(int worker, harness::Kind kind, ipc::Status status, ipc::Nanoseconds deadline,
                         const ipc::Effort& effort) {
         if (!takes_deadline(kind) || deadline >= SimMemory::endless) return;
         const SimBlock::Clock& clock = block_->clock(worker);
         const ipc::Nanoseconds late = clock.now - deadline;
         const bool timed_out = status == ipc::Status::timeout;
+        if (status == ipc::Status::retry_limit && late < 0)
+            fail("a call with a deadline gave up " + std::to_string(-late) + " ns before it");
         if (timed_out && late < 0) fail("a time-out " + std::to_string(-late) + " ns before its deadline");
         if (timed_out && clock.late == Machine::running()->consumed())
             fail("a time-out without a look at the channel after its deadline");
         if (late > most_late(effort)) fail("an answer " + std::to_string(late) + " ns after the deadline of its call");
+    }
+
+    // Without a deadline a call makes at most the rounds of its limit, and does not give up before the last of them. Of a
+    // batch that is written, each part has the limit.
+    void check_rounds(harness::Kind kind, ipc::Status status, ipc::Nanoseconds deadline, const ipc::Effort& effort) const {
+        if (kind == harness::Kind::write_many || (takes_deadline(kind) && deadline < SimMemory::endless)) return;
+        const std::uint32_t most = plan_.max_round_trips;
+        if (most != 0 && effort.rounds > most)
+            fail("a call of " + std::to_string(effort.rounds) + " rounds; its limit is " + std::to_string(most));
+        const bool gave_up =
+            status == ipc::Status::retry_limit || (kind == harness::Kind::write && status == ipc::Status::full);
+        if (gave_up && (most == 0 || effort.rounds < most))
+            fail("a call gave up after " + std::to_string(effort.rounds) + " rounds; its limit is " +
+                 (most == 0 ? "none" : std::to_string(most)));
     }
 
     // How long after its deadline a call may answer. Time passes in pauses only: in the one in which the deadline passes,
