@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 from harness.engine import Engine, EngineLost, deal
-from harness.explore.parts import Kills, Part, Piece, Seen, Task, explore_part
+from harness.explore.distinct import Distinct
+from harness.explore.parts import Part, Piece, Seen, Task, explore_part
 from harness.explore.progress import Covered
 
 __all__ = ["Collected", "Shares", "collect"]
@@ -97,7 +97,7 @@ class Collected:
 
     executions: int = 0
     cut: int = 0
-    histories: set[tuple[Kills, int]] = field(default_factory=set)
+    histories: Distinct = field(default_factory=Distinct)
     longest: tuple[int, ...] = ()
     bounded: int = 0
     loops: set[str] = field(default_factory=set)
@@ -119,7 +119,7 @@ class Collected:
         self.executions += seen.executions
         self.cut += seen.cut
         self.longest = tuple(max(pair) for pair in itertools.zip_longest(self.longest, seen.longest, fillvalue=0))
-        self.histories.update((seen.kills, digest) for digest in array("Q", seen.histories))
+        self.histories.add(seen.histories, seen.kills)
         self.bounded += seen.bounded
         self.loops.update(seen.loops)
         self.covered.add(seen)

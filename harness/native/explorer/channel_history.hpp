@@ -21,8 +21,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 
 #include "channel/core/channel.hpp"
@@ -30,6 +30,7 @@
 #include "final_memory.hpp"
 #include "handover.hpp"
 #include "harness/native/payload.hpp"
+#include "interned.hpp"
 #include "real_time.hpp"
 
 namespace explorer {
@@ -100,8 +101,7 @@ public:
         steps_.clear();
         collect(graph, logs, block);
         drain(graph, block, program);
-        std::string answers(reinterpret_cast<const char*>(calls_.data()), calls_.size() * sizeof(Call));
-        answers_ = known_.try_emplace(std::move(answers), static_cast<std::uint32_t>(known_.size())).first;
+        answers_ = known_.insert({reinterpret_cast<const char*>(calls_.data()), calls_.size() * sizeof(Call)}).first;
         switch (precedence) {
             case Precedence::happens_before:
                 order_by_happens_before(graph);
@@ -260,16 +260,22 @@ private:
 
     template <class Explained>
     bool is_right(Explained explained) {
-        std::string order(reinterpret_cast<const char*>(&answers_->second), sizeof answers_->second);
-        for (const Call& call : calls_) order.append(reinterpret_cast<const char*>(&call.before), sizeof call.before);
-        const auto [judged, fresh] = judged_.try_emplace(std::move(order), true);
+        const auto [history, fresh] = judged_.insert(answers_and_order());
         if (fresh) {
             const std::hash<std::string_view> hash;
-            const std::string_view before = std::string_view(judged->first).substr(sizeof answers_->second);
-            digests_.push_back(hash(answers_->first) * 0x9e3779b97f4a7c15U ^ hash(before));
-            judged->second = explained();
+            const std::string_view before = judged_[history].substr(sizeof answers_);
+            digests_.push_back(hash(known_[answers_]) * 0x9e3779b97f4a7c15U ^ hash(before));
+            right_.push_back(explained());
         }
-        return judged->second;
+        return right_[history];
+    }
+    // Those who drain come after everybody, so their order says nothing. Of the others' only bytes that can be set.
+    std::string_view answers_and_order() {
+        const std::size_t bytes = (logged_.size() + 7) / 8;
+        key_.assign(reinterpret_cast<const char*>(&answers_), sizeof answers_);
+        for (std::size_t at = 0; at < logged_.size(); ++at)
+            key_.append(reinterpret_cast<const char*>(&calls_[at].before), bytes);
+        return key_;
     }
 
     // Did the call leave the channel as it was?
@@ -363,9 +369,11 @@ private:
     std::uint64_t orders_ = 0;
     // Many histories differ in their order alone: what was called and answered is kept once, under a number, and a history
     // is that number and the order.
-    std::unordered_map<std::string, std::uint32_t> known_;
-    decltype(known_)::const_iterator answers_;      // of this execution
-    std::unordered_map<std::string, bool> judged_;  // is it explained?
+    Interned known_;
+    std::uint32_t answers_ = 0;  // of this execution
+    Interned judged_;
+    std::vector<bool> right_;  // is it explained?
+    std::string key_;
     std::vector<std::uint64_t> digests_;
 };
 
