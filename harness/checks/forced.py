@@ -32,6 +32,8 @@ class Narrowed:
 def narrow(intervals: Sequence[Interval], pending: Sequence[bool], pairs: Iterable[tuple[int, int]]) -> Narrowed:
     """Take the pairs (first, second) into account: the second has no effect unless the first had its own before.
 
+    One of an operation and itself says that it has none.
+
     Args:
         intervals: of operations. pending: those that never returned, and may have no effect, in parallel.
     """

@@ -133,10 +133,10 @@ def _pairs(
     with asking("forced"):
         for pair in itertools.islice(forced(operations, intervals), _MOST_FORCED):
             match pair:
-                case (int(first), int(second)) if first != second and first in places and second in places:
+                case (int(first), int(second)) if first in places and second in places:
                     pairs.append((first, second))
                 case _:
-                    raise SpecificationError(f"forced gave {pair!r}; it must give pairs of two different indices")
+                    raise SpecificationError(f"forced gave {pair!r}; it must give pairs of indices")
     return pairs
 
 
@@ -144,7 +144,7 @@ def _keeps_to(pairs: Iterable[tuple[int, int]], order: Sequence[int]) -> None:
     """Is an order that was found one of those that the specification said there are? If not, it says too much."""
     place = {index: number for number, index in enumerate(order)}
     for first, second in pairs:
-        if second in place and place.get(first, len(order)) > place[second]:
+        if second in place and (first == second or place.get(first, len(order)) > place[second]):
             raise StepError(
                 "forced says that another comes before this, and step accepts an order without that", second
             )

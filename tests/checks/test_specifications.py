@@ -226,9 +226,9 @@ def test_keys_are_judged_apart() -> None:
 
 
 def test_a_budget_ends_in_no_verdict() -> None:
-    """Many overlapping writes before a read of what nobody wrote: every subset has to be tried."""
-    calls = [Call(process, "write", process, None, "ok", 0, 1_000, 1) for process in range(30)]
-    calls.append(Call(99, "read", None, 1_000, "ok", 0, 1_000, 1))
+    """Many overlapping writes of lists before a read of what nobody wrote: every subset has to be tried."""
+    calls = [Call(process, "write", [process], None, "ok", 0, 1_000, 1) for process in range(30)]
+    calls.append(Call(99, "read", None, [1_000], "ok", 0, 1_000, 1))
     verdict = check_specification(Recording("drawn", tuple(calls)), find("register"), budget=0.05)
     assert verdict.outcome is Outcome.INCONCLUSIVE
 
@@ -645,8 +645,8 @@ def test_a_key_that_takes_forever_hides_no_violation_of_another() -> None:
     def call(f: str, argument: object, result: object, begin: int, end: int) -> Call:
         return Call(begin, f, argument, result, "ok", begin, end, 1)
 
-    calls = [call("write", ["slow", n % 50], None, n, 1_000 + n) for n in range(200)]
-    calls.append(call("read", ["slow", None], ["slow", "never written"], 500, 2_000))
+    calls = [call("write", ["slow", [n % 50]], None, n, 1_000 + n) for n in range(200)]
+    calls.append(call("read", ["slow", None], ["slow", ["never written"]], 500, 2_000))
     calls.append(call("read", ["other", None], ["other", "never written"], 3_000, 3_001))
     recording = Recording("drawn", tuple(calls))
     assert check_specification(recording, find("key-value"), budget=0.5).outcome is Outcome.FAIL

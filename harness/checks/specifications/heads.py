@@ -20,7 +20,8 @@ class Seen:
     """What a history tells of one message.
 
     Attributes:
-        writes, peeks, removals: calls, by index; of a write that never returned too, else only those that are OK.
+        writes, peeks, removals: calls, by index; of a write that never returned too, else only those that are OK. More
+            than one write: nothing is known of it.
         maybe: the earliest call that may have removed it and never returned.
     """
 
@@ -47,14 +48,13 @@ def forced_by_heads(
     """Pairs of calls, the second of which takes effect, if it does, after the first.
 
     Args:
-        messages: of one queue. intervals, pending: of all calls. drops: does the queue drop messages by itself?
+        messages: of one queue, each written once. intervals, pending: of all calls.
+        drops: does the queue drop messages by itself?
     """
-    known = [_message(seen, intervals, pending, drops=drops) for seen in messages if len(seen.writes) == 1]
+    known = [_message(seen, intervals, pending, drops=drops) for seen in messages]
     for seen in messages:
-        if len(seen.writes) == 1:
-            yield from itertools.product(seen.writes, [*seen.peeks, *seen.removals])
-            if len(seen.removals) == 1:
-                yield from itertools.product(seen.peeks, seen.removals)
+        yield from itertools.product(seen.writes, [*seen.peeks, *seen.removals])
+        yield from itertools.product(seen.peeks, seen.removals)
     known.sort(key=lambda message: message.begin)
     yield from _too_late(known)
     for place, one in enumerate(known):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from harness.checks.specifications.heads import Seen, forced_by_heads
@@ -77,7 +77,7 @@ class Fifo:
         self, operations: Sequence[Operation], intervals: Sequence[tuple[int, int]]
     ) -> Iterable[tuple[int, int]]:
         """By who saw whose message at the head."""
-        return _forced(operations, intervals, drops=False)
+        return _forced(operations, intervals, lambda write: None, drops=False)
 
     def step(self, state: Entries, operation: Operation) -> Entries | None:
         f = operation.f
@@ -135,8 +135,13 @@ def _meant(operation: Operation) -> Any:
 
 
 def _forced(
-    operations: Sequence[Operation], intervals: Sequence[tuple[int, int]], *, drops: bool
-) -> Iterable[tuple[int, int]]:
+    operations: Sequence[Operation],
+    intervals: Sequence[tuple[int, int]],
+    queue_of: Callable[[Operation], Hashable],
+    *,
+    drops: bool,
+) -> Iterator[tuple[int, int]]:
+    """Pairs, for a structure that is a queue for each `queue_of` a write."""
     messages: defaultdict[Any, Seen] = defaultdict(Seen)
     anything = math.inf  # the earliest call that may have removed any message and never returned
     for index, operation in enumerate(operations):
@@ -155,10 +160,17 @@ def _forced(
         elif not operation.error:
             value = exact(_meant(operation) if f == "skip" else operation.result)
             (messages[value].peeks if f == "peek" else messages[value].removals).append(index)
+    pending = [operation.pending for operation in operations]
+    queues: defaultdict[Hashable, list[Seen]] = defaultdict(list)
     for seen in messages.values():
         seen.maybe = min(seen.maybe, anything)
-    pending = [operation.pending for operation in operations]
-    return forced_by_heads(list(messages.values()), intervals, pending, drops=drops)
+        if not seen.writes:
+            yield from ((call, call) for call in (*seen.peeks, *seen.removals))  # that came from nowhere
+        elif len(seen.writes) == 1:
+            yield from ((call, call) for call in seen.removals[1:])  # that came out twice
+            queues[queue_of(operations[seen.writes[0]])].append(seen)
+    for queue in queues.values():
+        yield from forced_by_heads(queue, intervals, pending, drops=drops)
 
 
 class BoundedFifo(Fifo):
@@ -219,7 +231,7 @@ class LossyFifo(BoundedFifo):
         self, operations: Sequence[Operation], intervals: Sequence[tuple[int, int]]
     ) -> Iterable[tuple[int, int]]:
         """By who saw whose message at the head; where a message is that nobody saw, nobody knows."""
-        return _forced(operations, intervals, drops=True)
+        return _forced(operations, intervals, lambda write: None, drops=True)
 
     def _written(self, state: Entries, operation: Operation) -> Entries | None:
         return (*state, exact(operation.argument))[-self.limit :] if self.limit else ()
@@ -234,8 +246,8 @@ class PerWriterOrder(Fifo):
     def forced(
         self, operations: Sequence[Operation], intervals: Sequence[tuple[int, int]]
     ) -> Iterable[tuple[int, int]]:
-        """Nothing: several messages may come out next."""
-        return ()
+        """As of a FIFO queue for each writer."""
+        return _forced(operations, intervals, lambda write: write.process, drops=False)
 
     def _entry(self, operation: Operation) -> tuple[Any, Any]:
         return exact(operation.argument), operation.process
@@ -285,6 +297,12 @@ class PerWriterOrder(Fifo):
 
 class Multiset(PerWriterOrder):
     """A bag: what is written comes out once, in any order."""
+
+    def forced(
+        self, operations: Sequence[Operation], intervals: Sequence[tuple[int, int]]
+    ) -> Iterable[tuple[int, int]]:
+        """Of each message by itself."""
+        return _forced(operations, intervals, lambda write: exact(write.argument), drops=False)
 
     def _written(self, state: Entries, operation: Operation) -> Entries | None:
         return tuple(sorted((*state, self._entry(operation)), key=lambda entry: str(entry[0])))

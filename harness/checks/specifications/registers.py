@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import itertools
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
-from harness.checks.specifications.operation import Operation, SpecificationError
+from harness.checks.specifications.operation import Operation, SpecificationError, exact
+from harness.checks.specifications.runs import Run, forced_by_runs
 from harness.words import shown
 
 __all__ = ["KeyValue", "LatestValue", "Register"]
@@ -46,6 +48,16 @@ class Register:
         if operation.pending or operation.error:
             return operation.error in _CLAIMS
         return operation.f in ("read", "get", "cas")
+
+    def forced(
+        self, operations: Sequence[Operation], intervals: Sequence[tuple[int, int]]
+    ) -> Iterable[tuple[int, int]]:
+        """By the values that were written once, and who saw them."""
+        if any(operation.f == "append" for operation in operations):
+            return ()  # it makes values that nobody wrote
+        runs, nowhere = _runs(operations)
+        pending = [operation.pending for operation in operations]
+        return itertools.chain(((index, index) for index in nowhere), forced_by_runs(runs, intervals, pending))
 
     def refuse(self, operation: Operation) -> str:
         """Why this is no operation of a register; empty if it is one."""
@@ -140,6 +152,14 @@ class KeyValue:
         """Keys do not affect each other; 1, 1.0 and true are three of them."""
         return repr(_pair(operation)[0])
 
+    def forced(
+        self, operations: Sequence[Operation], intervals: Sequence[tuple[int, int]]
+    ) -> Iterable[tuple[int, int]]:
+        """As of a register, for the operations of one key."""
+        if len({self.partition(operation) for operation in operations}) > 1:
+            return ()
+        return self._entry.forced([_of_entry(operation) for operation in operations], intervals)
+
     def refuse(self, operation: Operation) -> str:
         """Why this is no operation of a key; empty if it is one."""
         f, argument, result = operation.f, operation.argument, operation.result
@@ -158,6 +178,40 @@ class KeyValue:
         if _is_pair(operation.result) and not _same(operation.result[0], _pair(operation)[0]):
             return None
         return self._entry.step(state, _of_entry(operation))
+
+
+def _runs(operations: Sequence[Operation]) -> tuple[list[Run], list[int]]:
+    """A run for each write, who saw a value belongs to it if it was written once; and who saw what nobody wrote."""
+    nowhere: list[int] = []
+    written: dict[Hashable, list[Run]] = {}
+    for index, operation in enumerate(operations):
+        if not operation.error and operation.f in ("write", "put", "cas"):
+            new = _pair(operation)[1] if operation.f == "cas" else operation.argument
+            written.setdefault(_told(new), []).append(Run(index))
+    for index, operation in enumerate(operations):
+        if operation.error or operation.pending:
+            continue
+        if operation.f == "cas":
+            value, new = _pair(operation)
+        elif operation.f in ("read", "get"):
+            value = new = operation.result
+        else:
+            continue
+        runs = written.get(_told(value), [])
+        if _told(value) is None:
+            continue
+        if not runs:
+            nowhere.append(index)
+        elif len(runs) == 1 and runs[0].write != index:
+            runs[0].seen.append(index)
+            if _told(new) != _told(value):
+                runs[0].ended.append(index)
+    return [run for runs in written.values() for run in runs], nowhere
+
+
+def _told(value: Any) -> Hashable:
+    """What tells a whole number or a text from all others; None of anything else: equal ones may look unlike."""
+    return (type(value).__name__, exact(value)) if type(value) in (int, str) and value != "" else None
 
 
 def _of_entry(operation: Operation) -> Operation:
