@@ -35,6 +35,14 @@ LARGEST = {
     "skip-vs-read 2x4, 4 messages": small_scenario("skip-vs-read", writers=2, readers=4, messages=4),
 }
 
+LARGEST_WITH_KILLS = {
+    # ... with every worker killed before each of its accesses
+    "swsr 1x1, 5 messages": small_scenario("swsr", messages=5),
+    "mwsr 2x1, 2 messages": SMALL["mwsr"],
+    "mwmr 2x2, 2 messages": SMALL["mwmr"],
+    "skip-vs-read 2x3, 3 messages": small_scenario("skip-vs-read", writers=2, readers=3, messages=3),
+}
+
 
 def queue(rounds: int) -> Iterator[Row]:
     """The Vyukov queue of capacity 2, workers x operations each."""
@@ -67,9 +75,13 @@ def channel() -> Iterator[Row]:
             ratio = EXHAUST_LIMIT_S / seen.seconds if seen.exhausted else 0.0
             yield row(found, seen.seconds, "s", f"as quick as {EXHAUST_LIMIT_S:g} s", ratio, 1)
     start = time.perf_counter()
-    executions = sum(examine(program, driver="crash").executions for program in {**SMALL, **WITH_DEAD}.values())
+    for name, program in LARGEST_WITH_KILLS.items():
+        seen = examine(program, driver="crash", seconds=2 * EXHAUST_LIMIT_S)
+        found = f"{name}, kills: {seen.executions:,} executions" + ("" if seen.exhausted else ", NOT EXHAUSTED")
+        yield row(found, seen.seconds, "s")
+    executions = sum(examine(program, driver="crash").executions for program in WITH_DEAD.values())
     seconds = time.perf_counter() - start
-    name = f"crash driver, all programs: {executions:,} executions"
+    name = f"crash driver, these four and {executions:,} executions of other programs"
     yield row(name, seconds, "s", f"as quick as {EXHAUST_LIMIT_S:g} s", EXHAUST_LIMIT_S / seconds, 1)
 
 
