@@ -56,7 +56,7 @@ _NEEDS = {
     "dropped-message": Needs(calls=2, workers=1, operations=2),  # the second write of one handle
     "torn-payload": Needs(calls=4, workers=1, operations=2),  # the second message, and somebody who reads it
     "skip-any": Needs(calls=2, workers=1, operations=2),  # a message, and a skip of another id
-    "early-timeout": Needs(calls=2, workers=1, operations=1),  # a wait that is in vain
+    "early-timeout": Needs(calls=2, workers=1, operations=1),  # a wait that is in vain: alone for room, after a message
     "silent-writer": Needs(workers=2, operations=2, switches=1),  # a sleeper, and the message that should wake it
     "overfull": Needs(calls=2, workers=1, operations=2),  # two messages that leave less than 16 bytes
     # alone, one message: what stands behind it is no terminator; explored rings begin cleared, and wrap around first
@@ -79,9 +79,7 @@ _NEEDS = {
     "late-timeout": Needs(workers=1, operations=1),  # a wait that is in vain; the sequential specification has no clock
     "blind-read-timeout": Needs(workers=1, operations=1),
     "blind-write-timeout": Needs(workers=2, operations=2, switches=2),  # two writers who meet, and room
-    "greedy-batch": Needs(
-        workers=2, operations=3, switches=2
-    ),  # two messages, and a batch for one; few drawn batches are so short
+    "greedy-batch": Needs(calls=3, workers=2, operations=3, switches=2),  # two messages, and a batch for one
     "repeated-batch": Needs(calls=1, workers=1, operations=1),  # a batch of more than there is room for
     "take-owner-relaxed": Needs(workers=2, operations=2, switches=1, stale=1),
     "give-owner-relaxed": Needs(workers=3, operations=3, switches=2, stale=1),

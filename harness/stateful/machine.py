@@ -24,13 +24,17 @@ from harness.stateful.session import MOST_HANDLES
 __all__ = ["ChannelMachine", "machine_of"]
 
 _WAIT_MS = 4  # long enough for a time-out at half its time to be seen on a busy machine
+_SEVERAL = 5  # messages at a time
 _CALLS_BEFORE_THE_END = 12  # of the stream: little can happen afterwards
 
 # by its place among those that are open, modulo their number: a call that is left out takes no handle from the others
 _handles = st.integers(0, MOST_HANDLES - 1)
 _seeds = st.integers(0, 255)
 # small ones, and ones around the largest that fits: counted from one beyond it
-_sizes = st.one_of(st.integers(0, 41), st.integers(-17, -1))
+_small = st.integers(0, 41)
+_sizes = st.one_of(_small, st.integers(-17, -1))
+_batches = st.one_of(st.lists(_sizes, max_size=6), st.lists(_small, min_size=3, max_size=6))  # often too many
+_limits = st.one_of(st.integers(1, 2), st.integers(1, 8))
 _timeouts = st.sampled_from([0, _WAIT_MS])
 _waits = st.one_of(st.just(NO_TIMEOUT), _timeouts)
 
@@ -135,13 +139,20 @@ class ChannelMachine(RuleBasedStateMachine):
     def try_write(self, handle: int, seed: int, size: int) -> None:
         self._perform("try_write", handle=handle, seed=seed, size=size)
 
+    @precondition(lambda self: self._applies("try_write"))
+    @rule(handle=_handles, seed=_seeds, size=_small, count=st.integers(2, _SEVERAL))
+    def several(self, handle: int, seed: int, size: int, count: int) -> None:
+        """Most calls take a message; without this the channel would be empty most of the time."""
+        for number in range(count):
+            self._perform("try_write", handle=handle, seed=seed + number, size=size)
+
     @precondition(lambda self: self._applies("write"))
     @rule(handle=_handles, seed=_seeds, size=_sizes, timeout=_waits)
     def write(self, handle: int, seed: int, size: int, timeout: int | str) -> None:
         self._perform("write", handle=handle, seed=seed, size=size, timeout=timeout)
 
     @precondition(lambda self: self._applies("write_many"))
-    @rule(handle=_handles, seed=_seeds, sizes=st.lists(_sizes, max_size=6), timeout=_waits)
+    @rule(handle=_handles, seed=_seeds, sizes=_batches, timeout=_waits)
     def write_many(self, handle: int, seed: int, sizes: list[int], timeout: int | str) -> None:
         self._perform("write_many", handle=handle, seed=seed, sizes=sizes, timeout=timeout)
 
@@ -171,12 +182,12 @@ class ChannelMachine(RuleBasedStateMachine):
         self._perform("read_into", handle=handle, room=room, timeout=timeout)
 
     @precondition(lambda self: self._applies("try_read_many"))
-    @rule(handle=_handles, limit=st.integers(1, 8))
+    @rule(handle=_handles, limit=_limits)
     def try_read_many(self, handle: int, limit: int) -> None:
         self._perform("try_read_many", handle=handle, limit=limit)
 
     @precondition(lambda self: self._applies("read_many"))
-    @rule(handle=_handles, limit=st.integers(1, 8), timeout=_waits)
+    @rule(handle=_handles, limit=_limits, timeout=_waits)
     def read_many(self, handle: int, limit: int, timeout: int | str) -> None:
         self._perform("read_many", handle=handle, limit=limit, timeout=timeout)
 

@@ -7,8 +7,9 @@ shrinker of choice sequences does not promise (docs/decisions/0011-sequences-are
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from harness.stateful.confined import Confinement, NeverReturned, run_sequence
 from harness.stateful.machine import ChannelMachine, machine_of
+from harness.stateful.model import ENTRY_ALIGNMENT, entry_bytes
 from harness.stateful.reduce import cuts, reduced
 from harness.stateful.sequence import NO_TIMEOUT, CallSequence, Start, Step
 from harness.stateful.session import NotAsSpecified
@@ -35,7 +37,8 @@ _LONG_MS = 40
 """A time-out at which half of it is longer than most interruptions of a process."""
 
 ATTEMPTS = 3
-"""A time-out that comes early may be late enough when the machine is busy: a sequence fails if one of these does."""
+"""A time-out that comes early may be late enough when the machine is busy: a sequence that waits fails if one of these
+does."""
 
 HANG_S = 0.5
 """A call that did not return in time is known to hang: its simpler ones are given less."""
@@ -115,14 +118,17 @@ def _find(machine: type[ChannelMachine], chosen: settings) -> SequentialFailure 
 def reduce_sequence(confinement: Confinement, sequence: CallSequence) -> tuple[CallSequence, str]:
     """A sequence that fails too, and what is wrong with it; "" if it did not fail again.
 
-    It is minimal: with any one call left out, or any one call replaced by a simpler one of `_simpler_steps`, it passes.
+    It is minimal: with any one call left out, or any one call replaced by a simpler one of `_simpler_steps`, it passes;
+    so it does with a message less (`_without_a_message`).
     """
     wrong = _failure(confinement, sequence)
     if wrong is None:
         return sequence, ""
-    patient = _patient(sequence)
-    if patient != sequence and (seen := _failure(confinement, patient)) is not None:
-        sequence, wrong = patient, seen
+    for timeout in (0, _LONG_MS):  # most bugs need no wait, and each costs its time in every candidate
+        candidate = _with_timeouts(sequence, timeout)
+        if candidate != sequence and (seen := _failure(confinement, candidate)) is not None:
+            sequence, wrong = candidate, seen
+            break
     latest, patience_s = wrong, confinement.patience_s
 
     def fails(candidate: CallSequence) -> bool:
@@ -149,7 +155,7 @@ def failure_of(channel_class: Any, library: ModuleType, sequence: CallSequence) 
 
 
 def _failure(confinement: Confinement, sequence: CallSequence) -> NotAsSpecified | None:
-    for _ in range(ATTEMPTS):
+    for _ in range(ATTEMPTS if any(map(_waits, sequence.steps)) else 1):
         try:
             run_sequence(confinement, sequence)
         except NotAsSpecified as error:
@@ -157,19 +163,22 @@ def _failure(confinement: Confinement, sequence: CallSequence) -> NotAsSpecified
     return None
 
 
-def _patient(sequence: CallSequence) -> CallSequence:
-    """With longer time-outs: that one of them comes early is seen in spite of what a busy machine adds to it."""
+def _waits(step: Step) -> bool:
+    """Has it a time-out that takes time?"""
+    return step.arguments.get("timeout") not in (None, 0, NO_TIMEOUT)
+
+
+def _with_timeouts(sequence: CallSequence, timeout: int) -> CallSequence:
+    """With other time-outs, ms: that a long one comes early is seen in spite of what a busy machine adds to it."""
     steps = [
-        replace(step, arguments={**step.arguments, "timeout": _LONG_MS})
-        if step.arguments.get("timeout") not in (None, 0, NO_TIMEOUT)
-        else step
+        replace(step, arguments={**step.arguments, "timeout": timeout}) if _waits(step) else step
         for step in sequence.steps
     ]
     return replace(sequence, steps=tuple(steps))
 
 
 def _simpler(sequence: CallSequence) -> Iterator[CallSequence]:
-    """Fewer calls, then a simpler channel, then plainer calls."""
+    """Fewer calls, then a simpler channel, then plainer calls, then a message less."""
     steps = sequence.steps
     for fewer in cuts(steps):
         yield replace(sequence, steps=fewer)
@@ -178,6 +187,50 @@ def _simpler(sequence: CallSequence) -> Iterator[CallSequence]:
     for place, step in enumerate(steps):
         for simpler in _simpler_steps(step):
             yield replace(sequence, steps=(*steps[:place], simpler, *steps[place + 1 :]))
+    yield from _without_a_message(sequence)
+
+
+def _without_a_message(sequence: CallSequence) -> Iterator[CallSequence]:
+    """A message less, and another one that takes the room of both, so that the laps stay where they are; and then
+    without the call that took it, too."""
+    messages = [
+        (place, number, size) for place, step in enumerate(sequence.steps) for number, size in enumerate(_sizes(step))
+    ]
+    largest = -(-sequence.start.capacity // ENTRY_ALIGNMENT) * ENTRY_ALIGNMENT - entry_bytes(0) - 8
+    for one, other in itertools.permutations(messages, 2):
+        room = entry_bytes(_bytes(one[2], largest)) + _bytes(other[2], largest)
+        if room > largest:
+            continue
+        steps: list[Step | None] = list(sequence.steps)
+        for place, number, size in sorted((one, other), reverse=True):
+            steps[place] = _with_size(steps[place], number, room if (place, number, size) == other else None)
+        yield replace(sequence, steps=tuple(step for step in steps if step))
+        for place, step in enumerate(steps):
+            if step and not _sizes(step):
+                yield replace(sequence, steps=tuple(step for step in (*steps[:place], *steps[place + 1 :]) if step))
+
+
+def _sizes(step: Step) -> Sequence[int]:
+    """Of the messages that it writes."""
+    given = step.arguments
+    sizes: list[int] = given.get("sizes", [given["size"]] if "size" in given else [])
+    return sizes
+
+
+def _with_size(step: Step | None, number: int, size: int | None) -> Step | None:
+    """The step with another size of one message; None: without it, and None if no other is left."""
+    assert step is not None
+    sizes = list(_sizes(step))
+    sizes[number : number + 1] = [] if size is None else [size]
+    if not sizes:
+        return None
+    changed = {"sizes": sizes} if "sizes" in step.arguments else {"size": size}
+    return replace(step, arguments={**step.arguments, **changed})
+
+
+def _bytes(size: int, largest: int) -> int:
+    """Of a message; below zero counted down from one more than the largest."""
+    return size if size >= 0 else max(0, largest + 2 + size)
 
 
 def _simpler_starts(start: Start) -> Iterator[Start]:
