@@ -23,7 +23,8 @@ from hypothesis import given, settings
 
 import channel
 from harness.bench.rows import Row, publish, row, show
-from harness.mutants import Mutant, Nature, all_mutants, parse
+from harness.explore.exploration import Cost
+from harness.mutants import Mutant, Nature, Needs, all_mutants, parse
 from harness.stateful.execution import Setting
 from harness.stateful.explored import EXECUTIONS, Drawn, explored, explored_programs, find_explored
 from harness.stateful.interleaving import find_interleaving
@@ -78,26 +79,27 @@ def in_layer_2(mutant: Mutant, examples: int) -> Shrunk:
     found, seconds = timed(lambda: find_interleaving(setting, max_examples=examples))
     if found is None:
         return Shrunk(2, seconds, False)
-    needs = mutant.needs
     workers = sum(len(script) > 0 for script in found.program.workers)
-    return Shrunk(
-        2, seconds, True, [("workers", workers, needs.workers), ("operations", found.calls, needs.operations)]
-    )
+    return Shrunk(2, seconds, True, beside_needs(mutant.needs, workers, found.calls, found.cost))
 
 
 def in_layer_3(mutant: Mutant, _examples: int) -> Shrunk:
     found, seconds = timed(lambda: find_explored(mutant.name))
     if found is None:
         return Shrunk(3, seconds, False)
-    needs, cost = mutant.needs, found.cost
-    pairs = [
-        ("workers", found.workers, needs.workers),
-        ("operations", found.operations, needs.operations),
-        ("switches", cost.switches, needs.switches),
-        ("stale", cost.stale, needs.stale),
-        ("kills", cost.kills, needs.kills),
-    ]
-    return Shrunk(3, seconds, True, pairs)
+    return Shrunk(3, seconds, True, beside_needs(mutant.needs, found.workers, found.operations, found.cost))
+
+
+def beside_needs(needs: Needs, workers: int, operations: int, cost: Cost | None) -> list[tuple[str, int, int]]:
+    """What is left of a program and its schedule; of one that does not end there is no cost."""
+    left = [("workers", workers, needs.workers), ("operations", operations, needs.operations)]
+    if cost is not None:
+        left += [
+            ("switches", cost.switches, needs.switches),
+            ("stale", cost.stale, needs.stale),
+            ("kills", cost.kills, needs.kills),
+        ]
+    return left
 
 
 def timed(work: Callable[[], Result]) -> tuple[Result, float]:
@@ -118,7 +120,9 @@ def rows_of(mutant: Mutant, layers: list[int], examples: int) -> Iterator[Row]:
             continue
         seen = LAYERS[layer](mutant, examples)
         name = f"{mutant.name}, layer {layer}"
-        if not seen.found:
+        if layer == 1 and not seen.found:
+            yield row(f"{name}: not found", seen.seconds, "CPU s", "of 10 s", 0.0, 1.0)
+        elif not seen.found:
             yield row(f"{name}: not found", seen.seconds, "CPU s")
         elif layer == 1:
             yield row(name, seen.seconds, "CPU s", "of 10 s", SEQUENTIAL_S / max(seen.seconds, TICK_S), 1.0)

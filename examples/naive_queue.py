@@ -44,11 +44,11 @@ class BoundedQueue:
     def step(self, state: tuple[int, ...], operation: Operation) -> tuple[int, ...] | None:
         if operation.f == "put":
             full = len(state) >= self._capacity
-            if operation.error == "full":  # it raised queue.Full
-                return state if full else None
+            if operation.error:  # it may raise queue.Full, where it is full
+                return state if full and operation.error == "full" else None
             return None if full else (*state, operation.argument)
-        if operation.error == "empty":
-            return None if state else state
+        if operation.error:
+            return state if not state and operation.error == "empty" else None
         return state[1:] if state and state[0] == operation.result else None
 
 

@@ -13,6 +13,7 @@ import pickle
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -171,6 +172,9 @@ class _Member:
         return told
 
     def dismiss(self) -> None:
+        assert self._process.pid, "it was started"
+        with suppress(ProcessLookupError):  # it may have made no group yet
+            os.killpg(self._process.pid, signal.SIGKILL)  # with what it has started
         self._process.kill()
         self._process.join()
         self._process.close()
@@ -195,6 +199,7 @@ def _serve(connection: Connection, parent: int) -> None:
     """What a worker process does: attach and call, as told, until nobody tells any more."""
     if not _native.die_with_parent(parent):
         return
+    os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then ends its workers
     subject: Any = None
     while True:

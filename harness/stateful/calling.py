@@ -13,14 +13,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
+from queue import SimpleQueue
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.stateful.observation import Call, Observed, ParallelError, ParallelProgram, Raised
 from harness.stateful.turns import Schedule, Turns, schedule
 
 __all__ = ["PATIENCE_S", "Interruptions", "OnThreads", "check_operations", "did_not_return", "make_calls"]
+
+T = TypeVar("T")
 
 PATIENCE_S = 5.0
 """The calls of a run that have not returned by then are said to hang."""
@@ -97,15 +101,20 @@ def make_calls(
         yield result, invoked, clock()
 
 
+class _GivenUp(BaseException):
+    """Ends a thread that spins in a call which was given up."""
+
+
 class OnThreads:
     """Runs programs on new objects, a thread per worker.
 
     Args:
-        make: makes the object.
+        make: makes the object. release: is given it after its run, whatever happened.
     """
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    def __init__(self, make: Callable[[], Any], release: Callable[[Any], object] | None = None) -> None:
         self._make = make
+        self._release = release
         self._last: ParallelProgram | None = None
         self._steps = 0
 
@@ -117,21 +126,39 @@ class OnThreads:
                 are interrupted if it is odd.
 
         Raises:
-            ParallelError: the object lacks an operation.
-            TimeoutError: a call did not return within `PATIENCE_S`; its thread, which nothing can end, stays behind.
+            ParallelError: the object lacks an operation, or has left a thread running.
+            TimeoutError: a call did not return within `PATIENCE_S`. Its thread is ended at its next line of Python; one
+                that waits in native code for what never comes stays behind.
         """
-        subject = self._make()
+        before = set(threading.enumerate())
+        subject = _in_time("make", self._make)
+        try:
+            history = self._run(subject, program, seed)
+        except BaseException:
+            with suppress(Exception):  # what happened before is told
+                self._released(subject)
+            raise
+        self._released(subject)
+        _check_threads(subject, before)
+        return history
+
+    def _released(self, subject: Any) -> None:
+        if self._release is not None:
+            _in_time("release", partial(self._release, subject))
+
+    def _run(self, subject: Any, program: ParallelProgram, seed: int) -> tuple[Observed, ...]:
         check_operations(subject, program.calls)
         counter = itertools.count()  # its next() is one step under the GIL: a total order of beginnings and ends
-        history = _together(subject, {-1: program.prefix}, counter, seed, None)
         workers = [worker for worker, calls in enumerate(program.workers) if calls]
         turns = Turns(workers, self._schedule(program, workers, seed)) if seed % 2 == 0 and workers else None
         before = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_INTERVAL_S)
-        try:
-            history += _together(subject, dict(enumerate(program.workers)), counter, seed, turns)
-        finally:
-            sys.setswitchinterval(before)
+        with _Threads(max(1, len(program.workers))) as threads:
+            history = threads.together(subject, {-1: program.prefix}, counter, seed, None)
+            sys.setswitchinterval(_SWITCH_INTERVAL_S)
+            try:
+                history += threads.together(subject, dict(enumerate(program.workers)), counter, seed, turns)
+            finally:
+                sys.setswitchinterval(before)
         if turns:
             self._last, self._steps = program, turns.steps
         return tuple(sorted(history, key=lambda observed: observed.invoked))
@@ -140,49 +167,122 @@ class OnThreads:
         return schedule(workers, self._steps, seed // 2 if program is self._last else 0)
 
 
-def _together(
-    subject: Any,
-    parts: dict[int, tuple[Call, ...]],
-    counter: itertools.count[int],
-    seed: int,
-    turns: Turns | None,
-) -> list[Observed]:
-    parts = {worker: calls for worker, calls in parts.items() if calls}
-    if not parts:
-        return []
-    made: dict[int, list[Observed]] = {worker: [] for worker in parts}
-    ended: dict[int, BaseException] = {}
-    barrier = threading.Barrier(len(parts))
+def _in_time(what: str, work: Callable[[], T]) -> T:
+    """What it gives. In a thread: nothing else can be left while it hangs."""
+    given: list[T] = []
+    raised: list[BaseException] = []
 
-    def work(worker: int, calls: tuple[Call, ...]) -> None:
-        barrier.wait(PATIENCE_S)
-        pause = partial(turns.step, worker) if turns else Interruptions(f"{seed} {worker}").perhaps
+    def run() -> None:
         try:
-            if turns:
-                turns.begin(worker)
-            seen = make_calls(subject, calls, counter.__next__, pause)
-            for call, told in zip(calls, seen, strict=True):
-                made[worker].append(Observed(worker, call, *told))
+            given.append(work())
         except BaseException as error:
-            ended[worker] = error
-        finally:
-            if turns:
-                turns.end(worker)
+            raised.append(error)
 
-    threads = {part[0]: threading.Thread(target=work, args=part, daemon=True) for part in parts.items()}
-    for thread in threads.values():
-        thread.start()
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    if raised:
+        raise raised[0]
+    if not given:
+        raise TimeoutError(f"{what} did not return within {PATIENCE_S:g} s")
+    return given[0]
+
+
+def _check_threads(subject: Any, before: set[threading.Thread]) -> None:
+    """Thousands of objects are made; what each leaves running would be thousands of threads.
+
+    Raises:
+        ParallelError: a thread has begun since, and does not end.
+    """
     give_up = time.monotonic() + PATIENCE_S
-    for worker, thread in threads.items():
-        thread.join(max(0.0, give_up - time.monotonic()))
-        unmade = parts[worker][len(made[worker]) :]
-        if thread.is_alive():
-            raise did_not_return(worker, (unmade or parts[worker])[0])
-        if unmade:
-            raise ParallelError(
-                f"{unmade[0]} ended its thread; an operation returns, or raises an Exception"
-            ) from ended.get(worker)
-    return list(itertools.chain(*made.values()))
+    for thread in threading.enumerate():
+        if thread not in before and not isinstance(thread, threading._DummyThread):  # those of native code have no end
+            thread.join(max(0.0, give_up - time.monotonic()))
+            if thread.is_alive():
+                raise ParallelError(
+                    f"{type(subject).__name__} has left a thread running, {thread.name}; end it in release=, or start "
+                    "what all objects share before the test"
+                )
+
+
+class _Threads:
+    """A worker's thread each, to the end of a run: one that ended would leave its identity to the next that begins."""
+
+    def __init__(self, count: int) -> None:
+        self._tasks: list[SimpleQueue[Callable[[], object] | None]] = [SimpleQueue() for _ in range(count)]
+        self._threads = [threading.Thread(target=_perform, args=(tasks,), daemon=True) for tasks in self._tasks]
+
+    def __enter__(self) -> _Threads:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for tasks in self._tasks:
+            tasks.put(None)
+        if kind is None:
+            for thread in self._threads:
+                thread.join()
+
+    def together(
+        self,
+        subject: Any,
+        parts: dict[int, tuple[Call, ...]],
+        counter: itertools.count[int],
+        seed: int,
+        turns: Turns | None,
+    ) -> list[Observed]:
+        """Make the calls of each worker; the first makes those beforehand, too."""
+        parts = {worker: calls for worker, calls in parts.items() if calls}
+        if not parts:
+            return []
+        made: dict[int, list[Observed]] = {worker: [] for worker in parts}
+        ended: dict[int, BaseException] = {}
+        done = {worker: threading.Event() for worker in parts}
+        barrier = threading.Barrier(len(parts))
+        given_up = False
+
+        def work(worker: int, calls: tuple[Call, ...]) -> None:
+            barrier.wait(PATIENCE_S)
+            go_on = partial(turns.step, worker) if turns else Interruptions(f"{seed} {worker}").perhaps
+
+            def pause() -> None:
+                if given_up:
+                    raise _GivenUp
+                go_on()
+
+            try:
+                if turns:
+                    turns.begin(worker)
+                seen = make_calls(subject, calls, counter.__next__, pause)
+                for call, told in zip(calls, seen, strict=True):
+                    made[worker].append(Observed(worker, call, *told))
+            except BaseException as error:
+                ended[worker] = error
+            finally:
+                if turns:
+                    turns.end(worker)
+                done[worker].set()
+
+        for worker, calls in parts.items():
+            self._tasks[max(0, worker)].put(partial(work, worker, calls))
+        give_up = time.monotonic() + PATIENCE_S
+        for worker, calls in parts.items():
+            returned = done[worker].wait(max(0.0, give_up - time.monotonic()))
+            unmade = calls[len(made[worker]) :]
+            if not returned:
+                given_up = True
+                raise did_not_return(worker, (unmade or calls)[0])
+            if unmade:
+                raise ParallelError(
+                    f"{unmade[0]} ended its thread; an operation returns, or raises an Exception"
+                ) from ended.get(worker)
+        return list(itertools.chain(*made.values()))
+
+
+def _perform(tasks: SimpleQueue[Callable[[], object] | None]) -> None:
+    while (task := tasks.get()) is not None:
+        task()
 
 
 def did_not_return(worker: int, what: object) -> TimeoutError:

@@ -34,6 +34,7 @@ from hypothesis.errors import InvalidArgument
 from hypothesis.stateful import Bundle, Rule, RuleBasedStateMachine, rule
 
 from harness.checks.specifications import Operation
+from harness.checks.specifications.operation import NOT_ITS_OWN
 from harness.stateful.observation import Call, ParallelError, Raised
 
 __all__ = ["MachineSpecification", "RuleCall", "from_machine"]
@@ -231,7 +232,7 @@ def _play(machine: RuleBasedStateMachine, rule: Rule, given: Mapping[str, Any]) 
     """Run a rule; what it raised."""
     try:
         rule.function(machine, **given)
-    except (KeyboardInterrupt, GeneratorExit):
+    except (GeneratorExit, *NOT_ITS_OWN):
         raise
     except InvalidArgument as error:
         raise ParallelError(f"rule {rule.function.__name__}: {error}; leave out what only works in a test") from error

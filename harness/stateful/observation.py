@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from harness.checks.alarm import cut_after
 from harness.checks.specifications import Operation, Specification
-from harness.checks.wgl import search
+from harness.checks.specifications.operation import OutOfTime
+from harness.checks.wgl import Search, search
 
 __all__ = ["Call", "Counterexample", "Observed", "ParallelError", "ParallelProgram", "Raised", "is_linearizable"]
 
@@ -85,7 +88,7 @@ class Observed:
     """A call that was made.
 
     Attributes:
-        worker: by whom; -1: the prefix. call: what. result: of it.
+        worker: by whom; -1: the prefix, which worker 0 makes. call: what. result: of it.
         invoked, returned: of one clock: ticks of a counter on threads, ns of CLOCK_MONOTONIC on processes.
     """
 
@@ -97,7 +100,12 @@ class Observed:
 
     def operation(self) -> Operation:
         """As a specification sees it."""
-        return self.call.operation(self.result, self.worker)
+        return self.call.operation(self.result, max(0, self.worker))
+
+    @property
+    def exception(self) -> Exception | None:
+        """What it raised, if it is known here."""
+        return self.result.exception if isinstance(self.result, Raised) else None
 
     @property
     def answer(self) -> str:
@@ -114,7 +122,76 @@ class Counterexample:
     runs: int
 
 
+JUDGING_S = 30.0
+"""A history is judged in milliseconds; one that is not by then has too many orders, or a specification that loops."""
+
+
 def is_linearizable(specification: Specification, history: Sequence[Observed]) -> bool:
-    """Does some order of the calls explain the history? Decided exactly, by the search of ``harness.checks.wgl``."""
+    """Does some order of the calls explain the history? Decided exactly, by the search of ``harness.checks.wgl``.
+
+    Raises:
+        ParallelError: it was not decided within `JUDGING_S`; or an order explains it to a specification that does not
+            look at what was raised in it.
+    """
     operations = [observed.operation() for observed in history]
-    return bool(search(specification, operations, [(seen.invoked, seen.returned) for seen in history]).linearizable)
+    intervals = [(seen.invoked, seen.returned) for seen in history]
+    found: Search | None = None
+    try:
+        with cut_after(JUDGING_S):
+            found = search(specification, operations, intervals, give_up=time.monotonic() + JUDGING_S)
+            if found.linearizable:
+                _check_looks(specification, history, operations, found.order)
+    except OutOfTime:
+        found = None
+    if found is None or found.linearizable is None:
+        raise ParallelError(
+            f"whether an order of {len(history)} calls gives their results was not decided within {JUDGING_S:g} s and "
+            "1 GB; draw fewer (workers, most_prefix, most_calls), if the specification does not loop"
+        )
+    return found.linearizable
+
+
+class _Watched(str):
+    """The name of an exception; notes whether somebody looks at it."""
+
+    looked = False
+
+    def __getattribute__(self, name: str) -> Any:
+        if name not in ("looked", "__class__"):
+            self.looked = True
+        return super().__getattribute__(name)
+
+
+def _noting(name: str) -> Callable[..., Any]:
+    def method(self: _Watched, *arguments: Any) -> Any:
+        self.looked = True
+        return getattr(str, name)(self, *arguments)
+
+    return method
+
+
+# operators pass by __getattribute__; the truth is __len__
+for _name in ("__eq__", "__ne__", "__lt__", "__gt__", "__hash__", "__len__", "__contains__", "__str__", "__format__"):
+    setattr(_Watched, _name, _noting(_name))
+
+
+def _check_looks(
+    specification: Specification, history: Sequence[Observed], operations: Sequence[Operation], order: Sequence[int]
+) -> None:
+    """A specification that takes a call for what it would have been without its exception would hide any of them.
+
+    Raises:
+        ParallelError: it does.
+    """
+    if not any(operation.error for operation in operations):
+        return
+    state: Any = specification.init()
+    for index in order:
+        error = _Watched(operations[index].error)
+        state = specification.step(state, replace(operations[index], error=error))
+        if str.__len__(error) and not error.looked:
+            seen = history[index]
+            raise ParallelError(
+                f"{seen.call} {seen.answer}, and step took that without a look at operation.error; let it return None "
+                "for what may not be raised"
+            ) from seen.exception

@@ -109,8 +109,14 @@ def _check_specification(specification: Specification) -> None:
     raise ParallelError(f"a specification is an object with init() and step(state, operation); got {told}")
 
 
-def _executor(make: Callable[[], Any] | Attached) -> AbstractContextManager[_Run]:
-    return Crew(make) if isinstance(make, Attached) else nullcontext(OnThreads(make))
+def _executor(
+    make: Callable[[], Any] | Attached, release: Callable[[Any], object] | None
+) -> AbstractContextManager[_Run]:
+    if not isinstance(make, Attached):
+        return nullcontext(OnThreads(make, release))
+    if release is not None:
+        raise ParallelError("release= is of objects on threads; Attached has a release of its own")
+    return Crew(make)
 
 
 def reproduce(
@@ -118,10 +124,12 @@ def reproduce(
     specification: Specification,
     program: ParallelProgram,
     runs: int = REPRODUCTIONS,
+    *,
+    release: Callable[[Any], object] | None = None,
 ) -> Counterexample | None:
     """Run a program `runs` times; the last history that was not linearizable, and how many were. None: none was."""
     _check_specification(specification)
-    with _executor(make) as run:
+    with _executor(make, release) as run:
         return _again(run, specification, program, runs)
 
 
@@ -139,6 +147,7 @@ def find_counterexample(
     specification: Specification,
     operations: Operations,
     *,
+    release: Callable[[Any], object] | None = None,
     workers: int = 2,
     most_prefix: int = 4,
     most_calls: int = 5,
@@ -151,12 +160,14 @@ def find_counterexample(
     Args:
         make: makes a new object, for threads; or how processes come to one.
         specification: what it should do. operations: what the calls are drawn from.
+        release: is given each object of threads after its run, whatever happened.
         workers: threads or processes. most_prefix: calls before they start. most_calls: of each of them.
         tries: runs of each program. max_examples: programs, shrinking not counted.
         reproductions: re-executions of the smallest, of which the failing ones are counted.
 
     Raises:
-        ParallelError: what was given cannot be tested. StepError: the specification broke the rules of its form.
+        ParallelError: what was given cannot be tested, or not be judged.
+        StepError: the specification broke the rules of its form.
         TimeoutError: a call did not return within 5 s. ChildProcessError: a worker process died. Their note has the
             program.
     """
@@ -168,7 +179,7 @@ def find_counterexample(
             raise ParallelError(f"{name} must be at least {bound}; got {value}")
     drawn = _programs(_calls(operations), workers, most_prefix, most_calls)
     chosen = settings(max_examples=max_examples, deadline=None, database=None, phases=[Phase.generate, Phase.shrink])
-    with _executor(make) as run:
+    with _executor(make, release) as run:
         series = _Series(run, specification, tries)
         try:
             smallest = find(drawn, series.fails, settings=chosen)
@@ -246,13 +257,18 @@ def _without(calls: tuple[Call, ...], number: int) -> tuple[Call, ...]:
 
 
 def check_parallel(
-    make: Callable[[], Any] | Attached, specification: Specification, operations: Operations, **bounds: int
+    make: Callable[[], Any] | Attached,
+    specification: Specification,
+    operations: Operations,
+    *,
+    release: Callable[[Any], object] | None = None,
+    **bounds: int,
 ) -> None:
     """As `find_counterexample`, as a test.
 
     Raises:
         NotLinearizable: with the shrunk counterexample.
     """
-    found = find_counterexample(make, specification, operations, **bounds)
+    found = find_counterexample(make, specification, operations, release=release, **bounds)
     if found is not None:
         raise NotLinearizable(describe(found))

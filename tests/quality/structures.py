@@ -61,6 +61,20 @@ class HangingQueue(SharedQueue):
             threading.Event().wait()
 
 
+class ForkingQueue(LockedQueue):
+    """Leaves a process behind, whose number a put tells."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+        self._child = child
+
+    def put(self, item: int) -> int:  # type: ignore[override]
+        return self._child
+
+
 class OpaqueQueue:
     """Can be pickled; what it gives cannot."""
 

@@ -28,7 +28,7 @@ from harness.stateful.attached import Attached, Crew
 from harness.stateful.machine_specification import from_machine
 from harness.stateful.observation import Call, ParallelError, ParallelProgram
 from harness.stateful.parallel import NotLinearizable, check_parallel, find_counterexample, reproduce
-from tests.quality.structures import DyingQueue, HangingQueue, LockedQueue, OpaqueQueue, no_such_queue
+from tests.quality.structures import DyingQueue, ForkingQueue, HangingQueue, LockedQueue, OpaqueQueue, no_such_queue
 
 PUT, GET = Call("put", (1,)), Call("get")
 TWO_PUTS_IN_ONE_PLACE = ParallelProgram((PUT,), ((PUT,), (PUT,)))
@@ -142,6 +142,19 @@ def test_an_exception_that_cannot_be_restored_is_known_by_its_name() -> None:
     with Crew(Attached(OpaqueQueue)) as run:
         (seen,) = run(ParallelProgram((GET,), ((), ())), 0)
     assert seen.answer == "raises _Peculiar"
+
+
+def test_what_a_worker_has_started_ends_with_it() -> None:
+    with Crew(shared(ForkingQueue)) as run:
+        children = [seen.result for seen in run(ParallelProgram((), ((PUT,), (PUT,))), 0)]
+        watched = [os.pidfd_open(child) for child in children]
+    try:
+        assert len(set(children)) == 2
+        for child in watched:
+            assert select.select([child], [], [], 30.0)[0], "a process outlived the worker that started it"
+    finally:
+        for child in watched:
+            os.close(child)
 
 
 ABANDONED = """

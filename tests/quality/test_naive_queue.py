@@ -103,3 +103,8 @@ def test_calls_that_overlap_may_take_either_order_and_others_may_not() -> None:
     assert is_linearizable(BoundedQueue(), overlapping)
     apart = [Observed(1, get, 1, 0, 1), Observed(0, put, None, 2, 3)]
     assert not is_linearizable(BoundedQueue(), apart)
+
+
+@pytest.mark.parametrize("call", [Call("put", (1,)), Call("get")])
+def test_what_a_queue_may_not_raise_is_refused(call: Call) -> None:
+    assert not is_linearizable(BoundedQueue(), [Observed(0, call, Raised("RuntimeError"), 0, 1)])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,7 @@ from examples.naive_queue import OPERATIONS, BoundedQueue, NaiveQueue
 from examples.naive_queue_machine import QueueMachine
 from harness.checks.specifications import Operation, SpecificationError
 from harness.checks.specifications.operation import StepError
+from harness.stateful.attached import Attached
 from harness.stateful.calling import OnThreads
 from harness.stateful.observation import Call, ParallelProgram
 from harness.stateful.parallel import NotLinearizable, ParallelError, check_parallel, find_counterexample, reproduce
@@ -213,3 +216,232 @@ def test_arguments_need_no_hash() -> None:
 
     with pytest.raises(NotLinearizable, match=r"get\(\[0, 0, 0\]\) -> 2"):
         check_parallel(Longest, Ones(), {"get": st.tuples(st.lists(st.integers()))})
+
+
+class Sums:
+    """The specification of a counter; its add answers nothing, so whether it raised must be asked."""
+
+    def init(self) -> int:
+        return 0
+
+    def step(self, state: int, operation: Operation) -> int | None:
+        if operation.f == "add":
+            return None if self._is_wrong(operation) else state + operation.argument
+        return state if operation.result == state else None
+
+    def _is_wrong(self, operation: Operation) -> bool:
+        return bool(operation.error)
+
+
+class CarelessSums(Sums):
+    def _is_wrong(self, operation: Operation) -> bool:
+        return False
+
+
+class Counter:
+    """Correct."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sum = 0
+
+    def add(self, number: int) -> None:
+        with self._lock:
+            self._sum += number
+
+    def get(self) -> int:
+        with self._lock:
+            return self._sum
+
+
+class Raising(Counter):
+    """Adds, and then fails where the sum is large."""
+
+    def add(self, number: int) -> None:
+        super().add(number)
+        if self._sum > 5:
+            raise OverflowError("too large")
+
+
+ADD_AND_GET = {"add": st.tuples(st.integers(1, 3)), "get": st.just(())}
+
+
+def test_what_is_raised_is_looked_at_or_the_specification_is_refused() -> None:
+    with pytest.raises(NotLinearizable, match=r"add\(\d\) raises OverflowError"):
+        check_parallel(Raising, Sums(), ADD_AND_GET)
+    told = r"add\(\d\) raises OverflowError, and step took that without a look at operation\.error; let it return None"
+    with pytest.raises(ParallelError, match=told) as raised:
+        check_parallel(Raising, CarelessSums(), ADD_AND_GET)
+    assert isinstance(raised.value.__cause__, OverflowError)
+    check_parallel(Counter, CarelessSums(), ADD_AND_GET, max_examples=20, tries=5)
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        lambda error: error == "overflowerror",
+        lambda error: error in ("overflowerror",),
+        lambda error: error in {"overflowerror": 1},
+        lambda error: error != "",
+        lambda error: bool(error),
+        lambda error: error.startswith("over"),
+        lambda error: "overflow" in error,
+        lambda error: f"{error}" == "overflowerror",
+    ],
+)
+def test_every_look_at_an_error_is_one(looks: Callable[[str], bool]) -> None:
+    class Looking(Sums):
+        def _is_wrong(self, operation: Operation) -> bool:
+            return bool(operation.error) and not looks(operation.error)
+
+    check_parallel(Raising, Looking(), ADD_AND_GET, max_examples=10, tries=1)
+
+
+NOT_DECIDED = r"whether an order of \d+ calls gives their results was not decided within "
+
+
+def test_what_is_not_decided_convicts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A correct object, and a search that has no time, or no room for its states."""
+    with monkeypatch.context() as patched:
+        patched.setattr("harness.checks.specifications.steps.MOST_BYTES", 300)
+        with pytest.raises(ParallelError, match=NOT_DECIDED + "30 s and 1 GB; draw fewer"):
+            check_parallel(Counter, Sums(), ADD_AND_GET)
+    monkeypatch.setattr("harness.stateful.observation.JUDGING_S", 0.2)
+    before = signal.getsignal(signal.SIGALRM)
+
+    class Looping(Sums):
+        def step(self, state: int, operation: Operation) -> int | None:
+            while state > 5:
+                pass
+            return super().step(state, operation)
+
+    with pytest.raises(ParallelError, match=NOT_DECIDED + "0.2 s"):
+        check_parallel(Counter, Looping(), ADD_AND_GET)
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_an_object_that_is_never_made_or_released_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.stateful.calling.PATIENCE_S", 0.2)
+    enough = threading.Event()
+
+    def wait(_: object = None) -> Counter:
+        enough.wait(30.0)
+        return Counter()
+
+    try:
+        with pytest.raises(TimeoutError, match=r"make did not return within 0\.2 s"):
+            check_parallel(wait, Sums(), ADD_AND_GET)
+        with pytest.raises(TimeoutError, match=r"release did not return within 0\.2 s"):
+            check_parallel(Counter, Sums(), ADD_AND_GET, release=wait)
+    finally:
+        enough.set()
+
+
+class Assisted(Counter):
+    """Has a thread of its own until it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._closed = threading.Event()
+        self.assistant = threading.Thread(target=self._closed.wait, args=(30.0,), name="assistant")
+        self.assistant.start()
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+def test_an_object_that_leaves_a_thread_is_named_and_release_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = threading.active_count()
+    check_parallel(Assisted, Sums(), ADD_AND_GET, release=Assisted.close, max_examples=10, tries=3)
+    assert threading.active_count() == before
+    monkeypatch.setattr("harness.stateful.calling.PATIENCE_S", 0.2)
+    made: list[Assisted] = []
+
+    def make() -> Assisted:
+        made.append(Assisted())
+        return made[-1]
+
+    with pytest.raises(ParallelError, match="Assisted has left a thread running, assistant; end it in release="):
+        check_parallel(make, Sums(), ADD_AND_GET)
+    (one,) = made
+    one.close()
+    one.assistant.join()
+
+
+def test_objects_of_processes_have_a_release_of_their_own() -> None:
+    with pytest.raises(ParallelError, match="Attached has a release of its own"):
+        check_parallel(Attached(Counter), Sums(), ADD_AND_GET, release=print)
+
+
+def test_what_failed_is_told_whatever_release_does() -> None:
+    def fail(_: object) -> None:
+        raise OSError("cannot be released")
+
+    class Leaving:
+        def get(self) -> None:
+            raise SystemExit
+
+    with pytest.raises(ParallelError, match=r"get\(\) ended its thread"):
+        reproduce(Leaving, Ones(), ParallelProgram((Call("get"),), ()), release=fail)
+    with pytest.raises(OSError, match="cannot be released"):
+        check_parallel(Counter, Sums(), ADD_AND_GET, release=fail)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_thread_that_spins_is_ended(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.stateful.calling.PATIENCE_S", 0.3)
+
+    class Spinning:
+        def get(self) -> None:
+            while True:
+                pass
+
+    before = set(threading.enumerate())
+    with pytest.raises(TimeoutError, match=r"worker 0: get\(\) did not return within 0.3 s"):
+        OnThreads(Spinning)(ParallelProgram((), ((Call("get"),), (Call("get"),))), seed)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30.0)
+        assert not thread.is_alive()
+
+
+class Reentrant:
+    """A right lock: whoever has it may take it again. In the specification the owner is the worker."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def acquire(self) -> bool:
+        return self._lock.acquire(blocking=False)
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+class Ownership:
+    def init(self) -> tuple[int | str | None, int]:
+        return None, 0
+
+    def step(self, state: tuple[int | str | None, int], operation: Operation) -> tuple[int | str | None, int] | None:
+        owner, depth = state
+        mine = owner == operation.process
+        if operation.f == "acquire":
+            if operation.result is not (mine or owner is None):
+                return None
+            return (operation.process, depth + 1) if operation.result else state
+        if mine == bool(operation.error):
+            return None
+        return ((owner, depth - 1) if depth > 1 else (None, 0)) if mine else state
+
+
+def test_a_worker_is_one_thread_and_the_first_makes_the_calls_beforehand() -> None:
+    """A thread of its own would be dead by then, and a worker's could have its identity, and its locks."""
+    operations = {"acquire": st.just(()), "release": st.just(())}
+    check_parallel(Reentrant, Ownership(), operations, max_examples=40, tries=5)
+    beforehand = ParallelProgram((Call("acquire"),), ((Call("acquire"),), (Call("acquire"),)))
+    for seed in range(20):
+        history = OnThreads(Reentrant)(beforehand, seed)
+        assert [(seen.worker, seen.result) for seen in sorted(history, key=lambda seen: seen.worker)] == [
+            (-1, True),
+            (0, True),
+            (1, False),
+        ]

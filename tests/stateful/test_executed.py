@@ -39,6 +39,13 @@ def test_as_many_programs_are_run_as_were_asked_for() -> None:
     assert check_executed(Cell("threads"), settings(max_examples=20, deadline=None, database=None)) == 20
 
 
+@pytest.mark.stress
+@pytest.mark.parametrize(("executor", "kills"), [("threads", 0), ("processes", 0), ("processes", 1)])
+def test_drawn_programs_run_clean_for_longer(executor: str, kills: int) -> None:
+    examples = settings().max_examples
+    assert check_executed(Cell(executor), settings(deadline=None), most_kills=kills) >= examples
+
+
 def assert_reproduced(found: ExecutedFailure | None) -> None:
     """Its schedule replays, and the words are those that are promised."""
     assert found is not None
