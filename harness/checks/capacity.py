@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.checks.heads import heads_of, surely_inside
+from harness.checks.heads import Heads, first_head, heads_of, last_head, surely_inside
 from harness.checks.model import NOT, Ints, Model
 from harness.checks.pending import generous
 from harness.checks.violation import LONGEST_WITNESS, Violation
@@ -30,7 +30,8 @@ def capacity_violations(model: Model) -> Iterator[Violation]:
 
 
 def _overflow(model: Model, capacity: int) -> Iterator[Violation]:
-    start, end, value = surely_inside(model, heads_of(model))
+    heads = heads_of(model)
+    start, end, value = surely_inside(model, heads)
     times = np.concatenate([start, end])
     change = np.concatenate([model.cost[value], -model.cost[value]])
     # an open interval: at one instant, first out, then in
@@ -39,13 +40,25 @@ def _overflow(model: Model, capacity: int) -> Iterator[Violation]:
     for index in np.flatnonzero(inside > capacity)[:1].tolist():
         instant = int(times[order[index]])
         there = value[(start <= instant) & (instant < end)]
-        rows = tuple(int(row) for row in model.write_row[there][:LONGEST_WITNESS])
+        there = there[np.argsort(-model.cost[there], kind="stable")]
+        enough = there[: 1 + int(np.searchsorted(np.cumsum(model.cost[there]), capacity, side="right"))]
+        rows = [row for one in enough.tolist() for row in _that_it_is_inside(model, heads, one, instant)]
         history = model.history
         sentence = (
             f"messages of {history.amount(int(inside[index]))} were surely inside at once; the capacity is "
             f"{history.of_capacity(capacity)}"
         )
-        yield Violation("OVERFLOW", sentence, rows)
+        yield Violation("OVERFLOW", sentence, tuple(dict.fromkeys(rows))[:LONGEST_WITNESS])
+
+
+def _that_it_is_inside(model: Model, heads: Heads, value: int, instant: int) -> list[int]:
+    """The operations that say so: its write, who saw it before that returned, who saw it last if it may be taken."""
+    rows = [int(model.write_row[value])]
+    if model.write_ret[value] > instant:
+        rows += first_head(heads, value)
+    if len(model.anonymous) or len(model.pending_skips[0]):
+        rows += last_head(heads, value)
+    return rows
 
 
 def _may_be_inside(model: Model) -> tuple[Ints, Ints]:

@@ -94,6 +94,39 @@ def test_each_engine_alone(attempt: Attempt, family: str, histories: int) -> Non
     assert (refuted > 0) == (attempt.width == 0 and not attempt.in_order)
 
 
+@counts
+@families
+def test_witnesses_of_what_a_capacity_breaks(family: str, histories: int) -> None:
+    """No order gets beyond the latest return in it; messages that did not fit prove it by themselves."""
+    generator = np.random.default_rng(6)
+    proved = dict.fromkeys(["FULL", "OVERFLOW", "CAPACITY", "MISMATCH"], 0)
+    for _ in range(histories // 2):
+        history = drawn(family, generator)
+        verdict = check_fifo(history)
+        if verdict.rule not in proved:
+            continue
+        assert verdict.witness is not None
+        rows, shown = history.operations, list(verdict.witness.operations)
+        assert 1 <= len(shown) <= 12
+        if verdict.rule == "OVERFLOW":
+            told = rows["status"] == Status.PENDING
+            told[shown] = True
+            part = History(rows[told], history.capacity)
+        else:
+            part = until(history, int(rows["returned"][shown].max()))
+        assert not brute.linearizable(part), f"{verdict}\n{show(history)}\n---\n{show(part)}"
+        proved[verdict.rule] += 1
+    assert sum(proved.values()) > histories // 100
+
+
+def until(history: History, time: int) -> History:
+    """What had been called by then, and all that is known of the messages in it."""
+    rows = history.operations
+    called = rows["invoked"] <= time
+    speaks = np.isin(rows["status"], [Status.OK, Status.MISMATCH, Status.PENDING])
+    return History(rows[called | (speaks & np.isin(rows["value"], rows["value"][called]))], history.capacity)
+
+
 def test_the_id_of_a_write_that_never_returned_is_told_by_who_removed_it() -> None:
     rows = [
         operation_record(Kind.WRITE, Status.PENDING, 0, PENDING_RETURN, 7, size=8),
