@@ -270,7 +270,8 @@ private:
         }
         memory_.fetch_add(at::recoveries, 1, std::memory_order_relaxed);
         ++effort.recoveries;
-        if (design_.plants(Bug::silent_recovery)) give_owner_after(tail);
+        if (design_.plants(Bug::kept_owner)) memory_.store(at::tail, tail, order(Site::store_tail));
+        else if (design_.plants(Bug::silent_recovery)) give_owner_after(tail);
         else give_owner_and_wake(tail, effort);
     }
 
@@ -503,7 +504,7 @@ private:
         const Head head = look(load_head());
         if (head.kind != HeadKind::message) return no_message(head.kind, head.position);
         if (const Status status = copy_head(sink, head, hook); status != Status::ok) return status;
-        id = head.position;
+        id = design_.plants(Bug::other_id) ? head.next() : head.position;
         if (design_.plants(Bug::unchecked_peek)) return Status::ok;
         return still_head(head.position) ? Status::ok : Status::conflict;  // LP of ok: that load of head
     }

@@ -81,6 +81,8 @@ enum class Bug : unsigned {
     blind_write_timeout,   // a write times out without a look at the ring after its deadline
     greedy_batch,          // read_many takes one message more than it was asked for
     repeated_batch,        // a batch that did not fit whole writes its last message again
+    kept_owner,            // recovery keeps the owner word
+    other_id,              // peek tells the id of the entry behind
     count
 };
 

@@ -77,6 +77,19 @@ CERTAIN = {
     "doubled-message": Trap(TRAFFIC, "integrity", ("duplicated",)),
     "dropped-message": Trap(TRAFFIC, "integrity", ("lost",)),
     "torn-payload": Trap(TRAFFIC, "integrity", ("torn",)),
+    "other-id": Trap(
+        channel(
+            script(
+                {"kind": Kind.WRITE, "value": 1, "size": 16},
+                {"kind": Kind.WRITE, "value": 2, "size": 16},
+                {"kind": Kind.PEEK},
+                {"kind": Kind.TRY_READ},
+                {"kind": Kind.TRY_READ},
+            )
+        ),
+        "integrity",
+        ("other id",),
+    ),
     "skip-any": Trap(
         channel(
             script(
@@ -275,6 +288,7 @@ CRASH = {
     "no-recovery": Trap(VICTIM, "progress", ("did not finish",), kill=(Kill(0, after=5, step=6),)),
     "trusting-recovery": Trap(VICTIM, "progress", ("did not finish",), kill=(Kill(0, after=5, step=10),)),
     "late-tail": Trap(BATCH_VICTIM, "progress", ("did not finish",), kill=(Kill(0, after=0, step=330),), noise=NOISE),
+    "kept-owner": Trap(VICTIM, "progress", ("did not finish",), kill=(Kill(0, after=5, step=6),)),
     "silent-recovery": Trap(WAKER, "progress", ("did not finish",), kill=(Kill(0, after=0, step=10),)),
 }
 
