@@ -443,3 +443,17 @@ with Channel.create(capacity=1 << 16) as channel:
 def test_a_batch_that_memory_does_not_suffice_for_is_an_error_and_not_the_end() -> None:
     done = subprocess.run([sys.executable, "-c", _OUT_OF_MEMORY], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "no memory, entries 0\n"), done.stderr
+
+
+def test_a_batch_wakes_everybody_who_sleeps() -> None:
+    """A message each for two sleepers; a slice is longer than the test, so that nobody looks again by himself."""
+    channel = Channel.create_in(bytearray(4096), config=ChannelConfig(slice_ns=100_000_000_000, spins=0))
+    found: list[bytes] = []
+    readers = [threading.Thread(target=lambda: found.append(channel.read(timeout=10.0).data)) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    time.sleep(0.3)  # whoever is not asleep by then needs no wake-up, and is not what this test is about
+    channel.write_many([b"one", b"two"])
+    for reader in readers:
+        reader.join(5.0)
+    assert sorted(found) == [b"one", b"two"]
