@@ -84,6 +84,7 @@ def test_a_drawn_program_is_exhausted_or_buys_ten_thousand_executions() -> None:
 
 
 @pytest.mark.stress
+@pytest.mark.timeout(1_200)
 def test_the_core_is_right_on_drawn_programs_for_longer() -> None:
     """As many as the profile has; 10,000 executions of each, or all."""
     executions = 0

@@ -54,6 +54,7 @@ def test_the_core_is_right_in_every_interleaving_that_is_drawn(name: str) -> Non
 
 
 @pytest.mark.stress
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_core_is_right_for_longer(name: str) -> None:
     setting = replace(SETTINGS[name], most_calls=12)

@@ -82,6 +82,7 @@ def test_model() -> None:
 
 
 @pytest.mark.stress
+@pytest.mark.timeout(1_200)
 def test_model_for_longer() -> None:
     chosen = settings(stateful_step_count=100, max_examples=max(1_000, settings().max_examples))
     assert check_machine(machine_of(channel.Channel, channel), chosen) >= chosen.max_examples
