@@ -6,7 +6,8 @@ asks the specification, in Python, once for each pair of them.
 Pending operations have no return: they may be taken at any time after their call, or never.
 
 What a specification knows beforehand (``forced``: what must come before what) is asked for if a plain search has not
-decided after a few steps. It spares nearly all others, and would spoil the longest prefix, for it looks ahead.
+decided after a few steps, or has no room for more states. It spares nearly all others, and would spoil the longest
+prefix, for it looks ahead.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ _ALL_STEPS = (1 << 64) - 1
 _FEWEST_STEPS = 20_000
 _STEPS_EACH = 100
 """So many steps, and so many for each operation, are tried before a specification is asked what it knows beforehand."""
+_AGAIN = 8
+"""Where the room for states ran out first, this part of those steps is tried again, for the longest prefix."""
 _MOST_FORCED = 1 << 20
 """Pairs that are taken of what it knows: any of them are sound."""
 _NOBODY = -1
@@ -96,15 +99,16 @@ def search(
     forced: Forced | None = getattr(model, "forced", None)
     few = _ALL_STEPS if forced is None else _FEWEST_STEPS + _STEPS_EACH * len(operations)
     question = _Question(operations, intervals, batches, give_up)
-    try:
-        found = question.search(steps, few)
-        if forced is not None:
-            if found.linearizable is None and found.steps >= few:
-                found = _with_forced(steps, question, forced, found)
-            elif found.linearizable and not is_own(model):
-                _keeps_to(_pairs(forced, operations, intervals), found.order)
-    except OutOfRoom:
-        found = Search(None, (), None, steps.asked)
+    found = question.search(steps, few)
+    if forced is not None:
+        if found.linearizable is None and (steps.full or found.steps >= few):
+            if steps.full:
+                steps.ask_again()
+                steps = Steps(model, operations)  # the states of the other are let go
+                found = question.search(steps, found.steps // _AGAIN)
+            found = _with_forced(steps, question, forced, found)
+        elif found.linearizable and not is_own(model):
+            _keeps_to(_pairs(forced, operations, intervals), found.order)
     steps.ask_again()
     return found
 
@@ -161,7 +165,7 @@ class _Question:
     needs: Sequence[Sequence[int]] = ()
 
     def search(self, steps: Steps, most_steps: int) -> Search:
-        """Undecided after so many steps."""
+        """Undecided after so many steps, and where the states need too much room: without a prefix, then."""
         count = len(self.operations)
         # calls are 0 .. count - 1, returns count .. 2 * count - 1
         events = [(begin, 0, index) for index, (begin, _) in enumerate(self.intervals)]
@@ -177,20 +181,23 @@ class _Question:
             needs.setdefault(index, []).extend(more)
         needs_from, needs_flat = _flat(needs, count)
         bars_from, bars_flat = _flat(bars, count)
-        decided, linearizable, order, stuck, tried = search_order(
-            events=np.fromiter((event for _, _, event in events), np.int32, len(events)),
-            kinds=np.fromiter(steps.kinds, np.int32, count),
-            pending=pending,
-            observes=np.fromiter(steps.observes, np.uint8, count),
-            needs_from=needs_from,
-            needs=needs_flat,
-            bars_from=bars_from,
-            bars=bars_flat,
-            ask=steps.take,
-            seconds=math.inf if self.give_up is None else self.give_up - time.monotonic(),
-            most_words=_MOST_WORDS,
-            most_steps=most_steps,
-        )
+        try:
+            decided, linearizable, order, stuck, tried = search_order(
+                events=np.fromiter((event for _, _, event in events), np.int32, len(events)),
+                kinds=np.fromiter(steps.kinds, np.int32, count),
+                pending=pending,
+                observes=np.fromiter(steps.observes, np.uint8, count),
+                needs_from=needs_from,
+                needs=needs_flat,
+                bars_from=bars_from,
+                bars=bars_flat,
+                ask=steps.take,
+                seconds=math.inf if self.give_up is None else self.give_up - time.monotonic(),
+                most_words=_MOST_WORDS,
+                most_steps=most_steps,
+            )
+        except OutOfRoom:
+            return Search(None, (), None, steps.asked)
         return Search(
             linearizable if decided else None,
             tuple(np.frombuffer(order, np.int32).tolist()),

@@ -307,11 +307,11 @@ def test_of_sixty_open_writes_one_message_comes_out_twice(name: str) -> None:
     assert replays(model, history, found.order)
 
 
-def test_two_writes_the_wrong_way_round_are_found_before_the_reads() -> None:
-    """Forty messages wait, each written beside its neighbours: only their reads tell the order."""
+def told_late(messages: int) -> list[Timed]:
+    """Many messages wait, each written beside its neighbours: only their reads tell the order."""
     generator = np.random.default_rng(9)
-    order = list(range(40))
-    for place in range(0, 40, 4):
+    order = list(range(messages))
+    for place in range(0, messages, 4):
         part = order[place : place + 4]
         generator.shuffle(part)
         order[place : place + 4] = part
@@ -320,13 +320,51 @@ def test_two_writes_the_wrong_way_round_are_found_before_the_reads() -> None:
         begin = 100 * (place // 4)
         history.append((Operation("write", value), (begin + value % 4, begin + 50 + value % 4)))
     history += [(Operation("read", None, value), (10_000 + 2 * k, 10_001 + 2 * k)) for k, value in enumerate(order)]
+    return history
+
+
+def with_the_first_read_again(history: Sequence[Timed]) -> list[Timed]:
+    """Its last read answers what its first did."""
+    first, last = history[len(history) // 2], history[-1]
+    return [*history[:-1], (first[0], last[1])]
+
+
+def test_two_writes_the_wrong_way_round_are_found_before_the_reads() -> None:
+    history = told_late(40)
     found = search(SPECIFICATIONS["fifo"](), *zip(*history, strict=True), give_up=time.monotonic() + 60)
     assert found.linearizable is True
     assert replays(SPECIFICATIONS["fifo"](), history, found.order)
-    wrong = [*history[:-1], (Operation("read", None, order[0]), history[-1][1])]
+    wrong = with_the_first_read_again(history)
     found = search(SPECIFICATIONS["fifo"](), *zip(*wrong, strict=True), give_up=time.monotonic() + 60)
     assert found.linearizable is False
     assert found.stuck is not None
+
+
+def test_what_is_known_beforehand_is_asked_where_there_is_no_room_for_more_states(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """States of a long queue are large: their room ends long before the steps that a plain search has."""
+    monkeypatch.setattr(steps, "MOST_BYTES", 200_000)
+    model, history = SPECIFICATIONS["fifo"](), told_late(40)
+    found = search(model, *zip(*history, strict=True))
+    assert found.linearizable is True
+    assert replays(model, history, found.order)
+    wrong = with_the_first_read_again(history)
+    found = search(model, *zip(*wrong, strict=True))
+    assert found.linearizable is False
+    assert found.stuck is not None
+    assert found.stuck not in found.order
+    assert len(found.order) >= 40, "the prefix of a witness ends before the writes do"
+    assert replays(model, wrong, found.order)
+
+
+def test_what_is_known_of_a_long_history_takes_as_long_as_that() -> None:
+    """A hundred thousand writes, one after another, and nothing between two of them to be told."""
+    operations = [Operation("write", value) for value in range(100_000)]
+    intervals = [(2 * value, 2 * value + 1) for value in range(100_000)]
+    begun = time.process_time()
+    assert list(SPECIFICATIONS["fifo"]().forced(operations, intervals)) == []
+    assert time.process_time() - begun < 10
 
 
 class Foreseeing:

@@ -58,7 +58,8 @@ def forced_by_heads(
     known.sort(key=lambda message: message.begin)
     yield from _too_late(known)
     for place, one in enumerate(known):
-        for other in itertools.islice(known, place + 1, None):
+        for at in range(place + 1, len(known)):
+            other = known[at]
             if other.begin > one.inside:
                 break
             if one.first < other.last:

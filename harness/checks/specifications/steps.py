@@ -54,6 +54,7 @@ class Steps:
         kinds: number of every operation; equal ones have the same. State 0 is the first one.
         asked: of the specification so far.
         observes: of every operation, whether the specification says that it changes no state.
+        full: did the states need more than `MOST_BYTES`?
     """
 
     def __init__(self, model: Specification, operations: Sequence[Operation]) -> None:
@@ -67,6 +68,7 @@ class Steps:
         self._bytes = 0
         self._held: set[int] = set()
         self.asked = 0
+        self.full = False
         self._random = random.Random(0)
         self._numbers: dict[Hashable, int] = {}
         self.kinds = _kinds(operations, named=not (self._trusted and getattr(model, "anonymous", False)))
@@ -133,6 +135,7 @@ class Steps:
             self._hashes.append(hashed)
             self._bytes += _STATE_BYTES + self._size(state) + (0 if key is state else self._size(key))
             if self._bytes > MOST_BYTES:
+                self.full = True
                 raise OutOfRoom
         return number
 
