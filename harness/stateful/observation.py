@@ -171,7 +171,10 @@ def _noting(name: str) -> Callable[..., Any]:
 
 
 # operators pass by __getattribute__; the truth is __len__
-for _name in ("__eq__", "__ne__", "__lt__", "__gt__", "__hash__", "__len__", "__contains__", "__str__", "__format__"):
+_COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__")
+_PARTS = ("__len__", "__contains__", "__getitem__", "__iter__")
+_TEXTS = ("__str__", "__repr__", "__format__", "__add__")
+for _name in (*_COMPARISONS, *_PARTS, *_TEXTS):
     setattr(_Watched, _name, _noting(_name))
 
 
