@@ -24,7 +24,7 @@ class ChannelConfig:
         slice_ns: a sleeping reader looks again after so long, woken or not: a writer that is killed between publishing
             and waking would else leave it asleep beside a message.
         spins: looks at an empty channel before a read goes to sleep. 0: it sleeps at once, and leaves no lead to the
-            writer of a stream that it caught up with (1 us, after four reads that did not have to wait).
+            writer of a stream that it caught up with (1 us, after four reads of which only the first may have waited).
     """
 
     max_round_trips: int | None = None

@@ -207,7 +207,7 @@ private:
     static constexpr Nanoseconds kFullPause = 10'000;    // a writer that polls head more often takes it from the readers
     static constexpr Nanoseconds kGrace = 1'000'000;     // conflicts are retried for so long after a deadline
     static constexpr Nanoseconds kLead = 1'000;          // a reader that caught up with a stream leaves to the writer
-    static constexpr std::uint32_t kStream = 4;          // reads without a wait that make a stream
+    static constexpr std::uint32_t kStream = 4;          // reads that make a stream: only the first may have waited
     static constexpr std::uint32_t kSpinRounds = 4;      // conflicts that are retried without a sleep
     static constexpr std::uint32_t kBriefRounds = 64;    // conflicts, some 50 us of them, that nobody else need care about
 
@@ -682,7 +682,7 @@ private:
     std::atomic<u64> seen_owner_{0};  // in the way of the last round
     std::atomic<u64> suspect_{0};
     std::atomic<Nanoseconds> suspected_since_{0};
-    std::atomic<std::uint32_t> unwaited_{0};  // reads since one had to wait
+    std::atomic<std::uint32_t> unwaited_{0};  // reads since one had to wait, that one too
 };
 
 }  // namespace ipc
