@@ -623,14 +623,15 @@ private:
         deadline = planted(deadline);
         bool last = deadline != never && memory_.now() >= deadline;
         const bool limited = deadline == never && policy_.max_round_trips != 0;
+        const std::uint32_t before = effort.rounds;  // of other calls, if the caller adds them up
         for (;;) {
-            const Status status = attempt(limited ? policy_.max_round_trips - effort.rounds : kMaxRounds);
+            const Status status = attempt(limited ? policy_.max_round_trips - (effort.rounds - before) : kMaxRounds);
             if (status != Status::empty) {
                 unwaited_.store(unwaited_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
                 return status;
             }
             if (last) return Status::timeout;
-            if (limited && effort.rounds >= policy_.max_round_trips) return Status::retry_limit;
+            if (limited && effort.rounds - before >= policy_.max_round_trips) return Status::retry_limit;
             const Nanoseconds slice = limited ? backoff.next() : policy_.slice;
             if (!hook.waiting([&] { await_message(deadline, slice, effort); })) return Status::interrupted;
             last = deadline != never && memory_.now() >= deadline;

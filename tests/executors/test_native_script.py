@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from channel import Channel, ChannelConfig, suggest_size
 from harness import _native
 from harness.operation import Kind
@@ -44,3 +46,17 @@ def test_the_channel_s_counters_include_what_a_script_did() -> None:
 def test_a_script_that_the_run_does_not_start_gives_up() -> None:
     run = _native.Run.create([(b"", 1, 0)])
     assert run.arrive(0, time.monotonic_ns() + 1_000_000) is False
+
+
+def test_calls_whose_cost_is_added_up_have_a_limit_of_rounds_each() -> None:
+    """Two messages are read in a round each; a third read still has three, and two pauses between them."""
+    memory = bytearray(suggest_size(4096, 4))
+    policy = ChannelConfig(max_round_trips=3, start_sleep_ns=30_000_000, max_sleep_ns=60_000_000).policy()
+    endless = 2**63 - 1
+    with Channel.create_in(memory, participants=4) as channel:
+        channel.write_many([b"one", b"two"])
+        begun = time.monotonic_ns()
+        with pytest.raises(RuntimeError, match="did not succeed"):
+            _native.Attachment.buffer(memory).receive(3, 1, policy, endless)
+        assert time.monotonic_ns() - begun >= 90_000_000
+        assert channel.try_read() is None
