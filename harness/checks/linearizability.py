@@ -165,7 +165,7 @@ def _refuse(recording: Recording, name: str, model: Specification, operations: l
     if refuse is None:
         return
     for call, operation in zip(recording.calls, operations, strict=True):
-        if not is_own(model) and not _says_something(call):
+        if not is_own(type(model)) and not _says_something(call):
             continue
         with asking("refuse"):
             problem = refuse(operation)

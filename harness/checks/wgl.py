@@ -96,7 +96,7 @@ def search(
         StepError: the specification does not know an operation, or breaks its own rules.
     """
     steps = Steps(model, operations)
-    forced: Forced | None = getattr(model, "forced", None)
+    forced = _forced_of(model)
     few = _ALL_STEPS if forced is None else _FEWEST_STEPS + _STEPS_EACH * len(operations)
     question = _Question(operations, intervals, batches, give_up)
     found = question.search(steps, few)
@@ -107,10 +107,18 @@ def search(
                 steps = Steps(model, operations)  # the states of the other are let go
                 found = question.search(steps, found.steps // _AGAIN)
             found = _with_forced(steps, question, forced, found)
-        elif found.linearizable and not is_own(model):
+        elif found.linearizable and not is_own(type(model)):
             _keeps_to(_pairs(forced, operations, intervals), found.order)
     steps.ask_again()
     return found
+
+
+def _forced_of(model: Specification) -> Forced | None:
+    """What it knows beforehand; not what a user's class inherits from one of this program, for its steps may be others."""
+    forced: Forced | None = getattr(model, "forced", None)
+    kind = type(model)
+    by = next((one for one in kind.__mro__ if "forced" in vars(one)), kind)
+    return None if is_own(by) and not is_own(kind) else forced
 
 
 def _with_forced(steps: Steps, question: _Question, forced: Forced, plain: Search) -> Search:

@@ -17,6 +17,7 @@ from harness.checks import check_fifo, wgl
 from harness.checks.linearizability import check_specification
 from harness.checks.specifications import SPECIFICATIONS, Operation, find, steps
 from harness.checks.specifications.operation import SpecificationError, StepError
+from harness.checks.specifications.queues import Entries, Fifo
 from harness.checks.wgl import search
 from harness.exchange import Call, Recording, load_history
 from harness.history import PENDING_RETURN, History
@@ -394,6 +395,29 @@ def test_who_says_too_much_beforehand_is_told_so(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(Foreseeing, "pairs", (pair,))
         with pytest.raises(StepError, match="forced says that another comes before this"):
             search(Foreseeing(), *zip(*history, strict=True))
+
+
+class Stack(Fifo):
+    """Of the queue that it is made from, all but the order."""
+
+    def _written(self, state: Entries, operation: Operation) -> Entries | None:
+        return (self._entry(operation), *state)
+
+
+class Boasting(Stack):
+    def forced(self, operations: Sequence[Operation], intervals: Sequence[tuple[int, int]]) -> Iterable[Any]:
+        return [(2, 3)]
+
+
+def test_what_a_queue_knows_beforehand_is_not_known_of_what_is_made_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    history: list[Timed] = [(Operation("write", value), (value, value + 1)) for value in (0, 2)]
+    history += [(Operation("read", None, value), (10 - value, 11 - value)) for value in (0, 2)]
+    assert search(Stack(), *zip(*history, strict=True)).linearizable is True
+    with pytest.raises(StepError, match="forced says"):  # it says so itself
+        search(Boasting(), *zip(*history, strict=True))
+    monkeypatch.setattr(wgl, "_FEWEST_STEPS", 0)
+    monkeypatch.setattr(wgl, "_STEPS_EACH", 0)
+    assert search(Stack(), *zip(*history, strict=True)).linearizable is True
 
 
 @pytest.mark.parametrize("pair", [(2, 2), (0, 2), (-1, 0), (0,), "01", (0, 1.0), None])

@@ -101,7 +101,7 @@ class Specification(Protocol):
     ``observes(operation)`` says that it leaves every state as it is, whatever it finds: that spares a search much.
     ``forced(operations, intervals)`` gives pairs of indices, of which the second never has its effect unless the first
     had its own before (the same index twice: it never has one): what the search would find out late, if at all; it is
-    asked only where that takes many steps.
+    asked only where that takes many steps, and not of a class that inherits it from one of this program.
     ``claims(operation)`` says that there are states in which it cannot happen as it did: that it was checked. Without
     it that holds of what answers, or has failed, and of what was refused on the way.
     ``hash(state)`` gives what tells two states apart, where the state itself is not hashable.

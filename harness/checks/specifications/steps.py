@@ -42,9 +42,9 @@ class OutOfRoom(BaseException):
     """The states of a search need more than `MOST_BYTES`; no `Exception`, as little as OutOfTime."""
 
 
-def is_own(model: Specification) -> bool:
-    """Is it a specification of this program?"""
-    return type(model).__module__.startswith(_OWN)
+def is_own(kind: type) -> bool:
+    """Is the class one of this program?"""
+    return kind.__module__.startswith(_OWN)
 
 
 class Steps:
@@ -59,7 +59,7 @@ class Steps:
 
     def __init__(self, model: Specification, operations: Sequence[Operation]) -> None:
         self._model = model
-        self._trusted = is_own(model)
+        self._trusted = is_own(type(model))
         self._operations = operations
         self._key_of: Callable[[Any], Hashable] | None = getattr(model, "hash", None)
         self._states: list[Any] = []
