@@ -114,9 +114,10 @@ def search(
 
 
 def _forced_of(model: Specification) -> Forced | None:
-    """What it knows beforehand; not what a user's class inherits from one of this program, for its steps may be others."""
+    """What it knows beforehand; not what a class of the user inherits from one of this program."""
     forced: Forced | None = getattr(model, "forced", None)
     kind = type(model)
+    # steps of the user's may be others than those of which it was said
     by = next((one for one in kind.__mro__ if "forced" in vars(one)), kind)
     return None if is_own(by) and not is_own(kind) else forced
 
