@@ -51,3 +51,21 @@ def test_an_alarm_that_should_have_rung_meanwhile_rings_then(rung: threading.Eve
             pass
         assert not rung.is_set()
     assert rung.wait(30.0)
+
+
+def test_an_alarm_that_rings_at_the_end_does_not_stay_set(rung: threading.Event) -> None:
+    """As many bodies end a little before their time as after it; at none does the next alarm belong to it."""
+    handler = signal.getsignal(signal.SIGALRM)
+    cut = 0
+    for number in range(10_000):
+        try:
+            with cut_after(10e-6 + number % 50 * 1e-6):
+                end = time.perf_counter() + 25e-6
+                while time.perf_counter() < end:
+                    pass
+        except OutOfTime:
+            cut += 1
+        assert signal.getsignal(signal.SIGALRM) is handler
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert 0 < cut < 10_000
+    assert not rung.is_set()
