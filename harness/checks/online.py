@@ -9,6 +9,10 @@ anything that is still to come out, and overlaps nobody whose result is open. So
 on it and another message were decided by what is held now. The one exception is a message that was surely at the head
 while another one, which stays, was met there: it says more exactly when that was, and stays with it.
 
+An EMPTY that returned before the edge is decided: who may yet be met at the head came out, if at all, after that. One
+that did not return by then stays, and with it every message that was inside during it: together with one that is met at
+the head later they may leave no instant for it.
+
 Memory follows what overlaps the oldest open operation, not the length of the run; an operation that never returns
 therefore holds all that comes after it. FULL is decided among what is held at the same time: soundly over all.
 """
@@ -251,9 +255,11 @@ class OnlineFifo:
         edge = min(horizon, int(rows["invoked"][late].min(initial=horizon)))
 
         model = model_of(History(rows, self._capacity))
+        undecided = model.empty.inv[model.empty.ret >= edge]
+        since = min(edge, int(undecided.min(initial=edge)))
         over = (model.write_row != NOT) & (model.removal_row != NOT)
-        over &= (model.write_ret < edge) & (model.removal_ret < edge)
-        over[model.peeks.value[model.peeks.ret >= edge]] = False
+        over &= (model.write_ret < since) & (model.removal_ret < since)
+        over[model.peeks.value[model.peeks.ret >= since]] = False
         heads = heads_of(model)
         stays = ~over[heads.value]
         calls, returns = np.sort(heads.inv[stays]), np.sort(heads.ret[stays])
@@ -261,7 +267,7 @@ class OnlineFifo:
         there = np.searchsorted(calls, heads.last_inv, "left") - np.searchsorted(returns, heads.first_ret, "right")
         over &= (heads.first_ret >= heads.last_inv) | (there <= 0)
 
-        settled: Bools = rows["returned"] < horizon  # whatever says nothing of a message
+        settled: Bools = rows["returned"] < edge  # whatever says nothing of a message
         told = np.flatnonzero(rows["status"] == Status.CLOSED.value)
         settled[told[np.argsort(rows["returned"][told])[:1]]] = False  # no write may begin after the first CLOSED
         bound = np.concatenate([model.write_row, model.removal_row, model.peeks.row])

@@ -175,7 +175,8 @@ class QueueStream:
             ]
             may_be_named = missing[everything["returned"][missing] >= silent.min(initial=PENDING_RETURN)]
             unnamed = np.isin(len(held) + np.arange(len(rows)), may_be_named)
-        rows["value"][by_id] = everything["value"][place]
+        for name in ("value", "size"):
+            rows[name][by_id] = everything[name][place]
         self._unnamed = returned.where(unnamed)
         return returned.where(~unnamed)
 

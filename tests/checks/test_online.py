@@ -171,3 +171,36 @@ def test_what_it_does_not_understand() -> None:
         online.feed(endless(1), 40)
     with pytest.raises(ValueError, match="at least one row"):
         OnlineFifo(window=0)
+
+
+def test_an_empty_is_kept_while_a_message_beside_it_may_yet_be_met_at_the_head() -> None:
+    online = OnlineFifo(window=None)
+    written = online.invoke(Kind.WRITE, 0, 7, size=8)
+    online.complete(written, Status.OK, 1)
+    empty, read = online.invoke(Kind.TRY_READ, 2), online.invoke(Kind.READ, 3)
+    online.complete(empty, Status.EMPTY, 5)
+    peek = online.invoke(Kind.PEEK, 7)
+    online.complete(read, Status.OK, 8, value=7, size=8)
+    online.settle()
+    assert online.verdict().outcome is Outcome.PASS  # the read may have come before the EMPTY
+    online.complete(peek, Status.OK, 9, value=7, size=8)
+    assert online.verdict().rule == "EMPTY"
+
+
+def test_a_message_is_kept_while_an_empty_beside_it_is_not_decided() -> None:
+    """It was inside until the other one was, which may yet be met at the head after the EMPTY."""
+    online = OnlineFifo(window=None)
+    first = online.invoke(Kind.WRITE, 0, 1, size=8)
+    online.complete(first, Status.OK, 1)
+    empty, second = online.invoke(Kind.TRY_READ, 2), online.invoke(Kind.WRITE, 3, 2, size=8)
+    online.complete(second, Status.OK, 4)
+    read = online.invoke(Kind.READ, 5)
+    online.complete(read, Status.OK, 6, value=1, size=8)
+    read = online.invoke(Kind.READ, 7)
+    online.complete(empty, Status.EMPTY, 20)
+    peek = online.invoke(Kind.PEEK, 25)
+    online.complete(read, Status.OK, 30, value=2, size=8)
+    online.settle()
+    assert online.verdict().outcome is Outcome.PASS
+    online.complete(peek, Status.OK, 33, value=2, size=8)
+    assert online.verdict().rule == "EMPTY"

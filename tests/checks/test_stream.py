@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.checks.judgement import Judgement, judge
+from harness.checks.judgement import judge
 from harness.checks.stream import StreamJudge, judge_stream
 from harness.cli import EXIT_USAGE, cli
 from harness.exchange import lines as line_pieces
@@ -97,6 +98,19 @@ def as_events(rows: list[np.void], *, by_id: bool) -> list[Event]:
     return events
 
 
+def assert_refusal(text: bytes, error: HistoryError, generator: np.random.Generator, path: Path) -> None:
+    """What the whole refuses at a line, a stream refuses too, unless a violation before that line has ended it."""
+    try:
+        found = streamed(text, generator)
+    except HistoryError:
+        return
+    refused = re.match(rf"{re.escape(str(path))}:(\d+): ", str(error))
+    assert refused, error
+    path.write_bytes(b"".join(text.splitlines(keepends=True)[: int(refused[1]) - 1]))
+    assert found.failed, f"{error}\n{text.decode()}"
+    assert judge(str(path)).outcome[0] is Outcome.FAIL, f"{found.verdicts}\n{error}\n{text.decode()}"
+
+
 def assert_agreement(
     rows: list[np.void], generator: np.random.Generator, tmp_path: Path, *, by_id: bool
 ) -> Outcome | None:
@@ -104,12 +118,9 @@ def assert_agreement(
     path = tmp_path / "h.jsonl"
     path.write_bytes(text)
     try:
-        expected: Judgement | None = judge(str(path))
-    except HistoryError:
-        expected = None
-    if expected is None:
-        with pytest.raises(HistoryError):
-            streamed(text, generator)
+        expected = judge(str(path))
+    except HistoryError as error:
+        assert_refusal(text, error, generator, path)
         return None
     found = streamed(text, generator)
     assert found.failed == (expected.outcome[0] is Outcome.FAIL), f"{found.verdicts}\n{expected}\n{text.decode()}"
