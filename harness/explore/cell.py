@@ -30,7 +30,7 @@ BUILT_IN: tuple[tuple[Literal["exhaustive", "crash"], Literal["rc11", "sc"]], ..
 )
 """How the built-in programs are explored; under sc they are judged in real time."""
 
-BUDGET_S = 10.0
+BUDGET_S = 40.0
 """The sizes are such that a tenth of it is enough; a machine on which it is not gets an inconclusive verdict."""
 
 
