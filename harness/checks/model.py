@@ -191,12 +191,15 @@ class _Meant:
     vague: Ints
 
 
-def _meant(rows: npt.NDArray[np.void], left: Ints, writes: Bools, peeks: Bools, gone: Bools) -> _Meant:
+def _meant(
+    rows: npt.NDArray[np.void], left: Ints, writes: Bools, peeks: Bools, gone: Bools, *, unseen_count: bool
+) -> _Meant:
     """Look up what pending skips mean. One whose message cannot have been written had no effect, and is in neither.
 
     Args:
         left: rows of pending skips. writes: of writes that may have happened. peeks: of who saw the head. gone: of
-            removals.
+            removals. unseen_count: does it matter to anybody whether a message that nobody saw was inside? If not, a
+            pending write of it, and the skip that removed it, may as well never have happened.
     """
     if not len(left):
         return _Meant(left, left, np.zeros(0, np.uint64), left, left)
@@ -223,6 +226,9 @@ def _meant(rows: npt.NDArray[np.void], left: Ints, writes: Bools, peeks: Bools, 
     # a message has its id from its write, or from whoever saw it; without one it may be the entry that nobody named
     others = np.append(value[telling], value[gone])
     nameless = written[~np.isin(value[written], others)] if unknown else written[:0]
+    if not unseen_count:
+        pending = rows["status"][nameless] == Status.PENDING.value
+        nameless = nameless[~pending | np.isin(value[nameless], value[peeks])]
     if len(nameless) == 1:
         row += unknown.values()
         holder += nameless.tolist() * len(unknown)
@@ -283,13 +289,16 @@ def model_of(history: History) -> Model:
     untold = untold[(rows["flags"][untold] & HEAD_UNTOLD) != 0]
     peeks[untold] = False
     left = np.flatnonzero(pending & (kind == Kind.SKIP.value))
-    meant = _meant(rows, left, writes & (ok | pending), peeks, removals)
+    unseen_count = history.capacity is not None or len(untold) > 0
+    meant = _meant(rows, left, writes & (ok | pending), peeks, removals, unseen_count=unseen_count)
     # a pending write matters only if somebody saw its message, or may have taken it
-    kept = writes & ok
+    surely = writes & ok
+    kept = surely
     maybe = np.flatnonzero(writes & pending)
     if len(maybe):
-        witnesses = np.append(message[removals | peeks], meant.value)
-        kept[maybe[np.isin(message[maybe], witnesses)]] = True
+        surely[maybe[np.isin(message[maybe], message[removals | peeks])]] = True
+        kept = surely.copy()
+        kept[maybe[np.isin(message[maybe], meant.value)]] = True
 
     def in_time(mask: Bools) -> Ints:
         """Rows, in order of invocation."""
@@ -373,7 +382,7 @@ def model_of(history: History) -> Model:
         anonymous=np.sort(np.append(inv[anonymous], vague)),
         vague=vague,
         pending_skips=(number[meant.holder], inv[meant.row]),
-        write_order=batches(kept),
+        write_order=batches(surely),  # one that may never have happened is before nobody
         read_order=batches(removals),
     )
 

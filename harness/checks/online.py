@@ -11,7 +11,8 @@ while another one, which stays, was met there: it says more exactly when that wa
 
 An EMPTY that returned before the edge is decided: who may yet be met at the head came out, if at all, after that. One
 that did not return by then stays, and with it every message that was inside during it: together with one that is met at
-the head later they may leave no instant for it.
+the head later they may leave no instant for it. So does a message beside a FULL, or a MISMATCH that does not tell the
+head: it may be what they met.
 
 Memory follows what overlaps the oldest open operation, not the length of the run; an operation that never returns
 therefore holds all that comes after it. FULL is decided among what is held at the same time: soundly over all.
@@ -255,8 +256,8 @@ class OnlineFifo:
         edge = min(horizon, int(rows["invoked"][late].min(initial=horizon)))
 
         model = model_of(History(rows, self._capacity))
-        undecided = model.empty.inv[model.empty.ret >= edge]
-        since = min(edge, int(undecided.min(initial=edge)))
+        undecided = [seen.inv[seen.ret >= edge] for seen in (model.empty, model.others, model.full)]
+        since = int(np.concatenate(undecided).min(initial=edge))
         over = (model.write_row != NOT) & (model.removal_row != NOT)
         over &= (model.write_ret < since) & (model.removal_ret < since)
         over[model.peeks.value[model.peeks.ret >= since]] = False

