@@ -86,7 +86,7 @@ def _leftovers() -> Finding:
 
     names = sorted(_core.unattached_segments())
     if not names:
-        return Finding(Level.OK, "leftovers", f"somebody is attached to every channel in {_SHM}")
+        return Finding(Level.OK, "leftovers", f"no channel in {_SHM} is without anybody attached to it")
     return Finding(
         Level.OK, "leftovers", f"nobody is attached to {', '.join(names)}; if nobody will connect to it, rm {_SHM}/NAME"
     )

@@ -91,7 +91,10 @@ def check_integrity(history: History, *, drained: bool, model: Model | None = No
     for rule, sentence, broken in (*_statements(history), *_ends(history)):
         if len(broken):
             return _failed(rule, sentence, broken, assertions)
-    return Verdict.passed(PROPERTY, f"{counted(model.count, 'message')}, each once and whole", assertions)
+    reason = f"{counted(len(removed), 'message')}, each once and whole"
+    if inside := model.count - len(removed):
+        reason += f"; {counted(inside, 'other')} did not come out"
+    return Verdict.passed(PROPERTY, reason, assertions)
 
 
 def _statements(history: History) -> Iterator[tuple[str, str, Ints]]:
