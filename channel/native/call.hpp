@@ -46,9 +46,10 @@ inline void raise_block_error(const BlockError& error) {
 
 // ---- arguments
 
-// Up to two arguments, by position or name; missing ones stay as they are. False with a Python error set.
-inline bool parse(const char* method, const char* first_name, const char* second_name, PyObject* const* args,
-                  Py_ssize_t count, PyObject* names, PyObject*& first, PyObject*& second) {
+// What parse() finds where there is more to see than the one argument that has to be there.
+[[gnu::noinline]] inline bool parse_all(const char* method, const char* first_name, const char* second_name,
+                                        PyObject* const* args, Py_ssize_t count, PyObject* names, PyObject*& first,
+                                        PyObject*& second) {
     const Py_ssize_t most = (first_name != nullptr) + (second_name != nullptr);
     if (count > most) {
         PyErr_Format(PyExc_TypeError, "%s() takes at most %zd arguments (%zd given)", method, most, count);
@@ -73,6 +74,18 @@ inline bool parse(const char* method, const char* first_name, const char* second
         return false;
     }
     return true;
+}
+
+// Up to two arguments, by position or name; missing ones stay as they are. False with a Python error set. Inlined: most
+// calls have no more than the argument that they must have.
+[[gnu::always_inline]] inline bool parse(const char* method, const char* first_name, const char* second_name,
+                                         PyObject* const* args, Py_ssize_t count, PyObject* names, PyObject*& first,
+                                         PyObject*& second) {
+    if (names == nullptr && count == (first_name != nullptr ? 1 : 0)) {
+        if (first_name != nullptr) first = args[0];
+        return true;
+    }
+    return parse_all(method, first_name, second_name, args, count, names, first, second);
 }
 
 // Seconds, or None, to a deadline. False with a Python error set.

@@ -17,7 +17,8 @@ struct Entry {
     PyObject* data;  // bytes
 };
 
-// Entries that were let go, to be used again: most live only until their data is taken. Guarded by the GIL.
+// Entries that were let go, to be used again: most live only until their data is taken. They keep their type, and their
+// reference to it. Guarded by the GIL.
 struct FreeEntries {
     static constexpr int kMost = 64;
     Entry* entries[kMost];
@@ -25,12 +26,12 @@ struct FreeEntries {
 };
 inline FreeEntries free_entries;
 
-// `data` is stolen; null if there is no memory.
+// `type`: the one of this module. `data` is stolen; null if there is no memory.
 inline PyObject* make_entry(PyTypeObject* type, u64 id, PyObject* data) {
     Entry* entry;
     if (free_entries.count > 0) {
-        entry = reinterpret_cast<Entry*>(
-            PyObject_Init(reinterpret_cast<PyObject*>(free_entries.entries[--free_entries.count]), type));
+        entry = free_entries.entries[--free_entries.count];
+        Py_SET_REFCNT(reinterpret_cast<PyObject*>(entry), 1);
     } else {
         entry = PyObject_New(Entry, type);
         if (entry == nullptr) {
@@ -56,10 +57,13 @@ inline PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
 }
 
 inline void dealloc(PyObject* self) {
-    PyTypeObject* const type = Py_TYPE(self);
     Py_DECREF(cast(self)->data);
-    if (free_entries.count < FreeEntries::kMost) free_entries.entries[free_entries.count++] = cast(self);
-    else PyObject_Free(self);
+    if (free_entries.count < FreeEntries::kMost) {
+        free_entries.entries[free_entries.count++] = cast(self);
+        return;
+    }
+    PyTypeObject* const type = Py_TYPE(self);
+    PyObject_Free(self);
     Py_DECREF(type);
 }
 
