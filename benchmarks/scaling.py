@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from harness.bench.crew import Crew
-from harness.bench.measure import summarize, throughput
+from harness.bench.measure import messages_for, summarize, throughput
 from harness.bench.rows import Row, arguments, publish, row, show
 from harness.systems.transport import ChannelTransport
 
@@ -27,7 +27,7 @@ SLICE_S = 0.15
 def by_workers(on: str, rounds: int) -> list[Row]:
     with ExitStack() as stack:
         crews = {pair: stack.enter_context(Crew([ChannelTransport()], on, *pair, CAPACITY, 8)) for pair in WORKERS}
-        counts = {pair: max(int(crew.throughput(20_000).rate * SLICE_S), 20_000) for pair, crew in crews.items()}
+        counts = {pair: messages_for(crew, SLICE_S) for pair, crew in crews.items()}
         rates: dict[tuple[int, int], list[float]] = {pair: [] for pair in WORKERS}
         for number in range(rounds):
             for pair in WORKERS if number % 2 == 0 else reversed(WORKERS):

@@ -15,10 +15,14 @@ from harness.bench.crew import Crew, Slice, Stuck
 from harness.bench.transport import Transport, Unavailable
 from harness.metrics import has_beyond
 
-__all__ = ["PERCENTILES", "Cell", "Figure", "LatencyCell", "Summary", "latency", "summarize", "throughput"]
+__all__ = ["PERCENTILES", "Cell", "Figure", "LatencyCell", "Summary", "latency", "messages_for", "summarize", "throughput"]
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99)
 _PROBE_MESSAGES = 2_000
+_GROWTH = 10
+_CLOSE = 1.5
+"""A slice so many times too short still tells the rate."""
+_MOST_PROBES = 8
 _CONFIDENCE = 0.95
 _CAPACITY = 1 << 20
 
@@ -130,7 +134,7 @@ def throughput(
         pin: workers to CPUs in turn. capacity: bytes of the channel, and of peers that ask.
         group: which curve the cell belongs to.
 
-    A first slice warms up and tells how many messages fill `slice_s`; then rounds in alternating order.
+    First slices warm up and tell how many messages fill `slice_s`; then rounds in alternating order.
     """
     contestants = [_Contestant(transport) for transport in transports]
     with ExitStack() as stack:
@@ -138,8 +142,7 @@ def throughput(
             progress(one.transport.name)
             try:
                 one.crew = stack.enter_context(Crew([one.transport], on, senders, receivers, capacity, size, pin))
-                probe = one.crew.throughput(_PROBE_MESSAGES, batch)
-                one.count = max(int(one.crew.throughput(probe.messages, batch).rate * slice_s), _PROBE_MESSAGES)
+                one.count = messages_for(one.crew, slice_s, batch)
                 one.before = one.crew.counters()
             except (Unavailable, Stuck, OSError) as error:
                 one.skipped = str(error)
@@ -154,6 +157,20 @@ def throughput(
                     one.skipped = str(error)
         figures = tuple(_figure(one, contestants[0], batch) for one in contestants)
     return Cell(group, on, senders, receivers, size, batch, pin, capacity, figures)
+
+
+def messages_for(crew: Crew, seconds: float, batch: int = 1) -> int:
+    """How many messages fill a slice, by slices that grow.
+
+    Short ones mislead: threads that have just begun wait for the GIL, which is handed over every 5 ms.
+    """
+    count = _PROBE_MESSAGES
+    for _ in range(_MOST_PROBES):
+        wanted = int(crew.throughput(count, batch).rate * seconds)
+        if wanted <= _CLOSE * count:
+            return max(wanted, _PROBE_MESSAGES)
+        count = min(wanted, _GROWTH * count)
+    return count
 
 
 def _figure(one: _Contestant, first: _Contestant, batch: int) -> Figure:
