@@ -88,7 +88,7 @@ def check_integrity(history: History, *, drained: bool, model: Model | None = No
             return _failed("lost", sentence, model.write_row[unexplained][:3], assertions)
 
     # what it did to messages says more than what it says of itself
-    for rule, sentence, broken in (*_statements(history), *_ends(history)):
+    for rule, sentence, broken in (*_statements(history), *_other_ids(model), *_ends(history)):
         if len(broken):
             return _failed(rule, sentence, broken, assertions)
     reason = f"{counted(len(removed), 'message')}, each once and whole"
@@ -119,13 +119,28 @@ def _statements(history: History) -> Iterator[tuple[str, str, Ints]]:
     same = np.flatnonzero(entry[writes][1:] == entry[writes][:-1])[:1]
     yield "shared id", "two messages were written under one entry id", np.concatenate([writes[same], writes[same + 1]])
 
-    seen = np.flatnonzero(among(kind, _PAYLOADS) & ok & (entry != NO_ID))
+
+def _other_ids(model: Model) -> Iterator[tuple[str, str, Ints]]:
+    """Messages that came out under another entry id than they were written under: somebody else's, or nobody's."""
+    rows = model.history.operations
+    kind, entry = rows["kind"], rows["id"]
+    told = (rows["status"] == Status.OK.value) & (entry != NO_ID)
+    writes, seen = np.flatnonzero(among(kind, _WRITES) & told), np.flatnonzero(among(kind, _PAYLOADS) & told)
     if len(writes) and len(seen):
-        place = np.minimum(np.searchsorted(entry[writes], entry[seen]), len(writes) - 1)
-        origin = writes[place]
+        writes = writes[np.argsort(entry[writes], kind="stable")]
+        origin = writes[np.minimum(np.searchsorted(entry[writes], entry[seen]), len(writes) - 1)]
         other = np.flatnonzero((entry[origin] == entry[seen]) & (rows["value"][origin] != rows["value"][seen]))[:1]
         pair = np.concatenate([origin[other], seen[other]])
         yield "other id", "a message came out under the entry id of another one", pair
+
+    values = np.concatenate([np.arange(model.count), model.peeks.value])
+    seen = np.concatenate([model.removal_row, model.peeks.row])
+    written = model.write_row[values]
+    both = (seen != NOT) & (written != NOT)
+    both &= told[seen] & told[written] & among(kind[seen], _PAYLOADS)
+    other = np.flatnonzero(both & (entry[seen] != entry[written]))[:1]
+    pair = np.concatenate([written[other], seen[other]])
+    yield "other id", "a message came out under another entry id than it was written under", pair
 
 
 def _ends(history: History) -> Iterator[tuple[str, str, Ints]]:

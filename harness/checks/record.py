@@ -22,7 +22,9 @@ def checked_record(judgement: Judgement, *, command: str = "", seconds: float = 
         seconds: that judging took.
     """
     history = judgement.history
-    outcome, reason = (Outcome.INCONCLUSIVE, judgement.error) if judgement.error else judgement.outcome
+    # a report knows three outcomes, and this is none of them: nothing was judged
+    not_understood = (Outcome.INCONCLUSIVE, f"not understood, and so not judged: {judgement.error}")
+    outcome, reason = not_understood if judgement.error else judgement.outcome
     failures = []
     drawn: set[tuple[int, ...]] = set()
     for verdict in judgement.verdicts:

@@ -120,7 +120,7 @@ class QueueRows:
         self._refuse(
             calls,
             (status == Status.OK) & mute & ~by_id,
-            lambda at: f"{self._f(calls, at)} is ok but says no value; what came out?",
+            lambda at: f"the {self._f(calls, at)} called here is ok but says no value; what came out?",
         )
         self._refuse(
             calls,

@@ -51,6 +51,7 @@ def test_a_good_history_passes() -> None:
         (7, {"status": Status.CORRUPTED}, "corrupted", (7,)),
         (1, {"id": 0}, "shared id", (0, 1)),
         (6, {"id": 16}, "other id", (1, 6)),
+        (6, {"id": 999}, "other id", (2, 6)),
         (3, {"id": 16}, "own mismatch", (3,)),
         (7, {"invoked": 13, "returned": 14}, "before the end", (7,)),
         (8, {"status": Status.OK, "invoked": 17, "returned": 19}, "after the end", (8,)),

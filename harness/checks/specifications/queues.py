@@ -68,7 +68,7 @@ class Fifo:
         argument, result = operation.argument, operation.result
         by_value = argument is not None and (f in _WRITES or f == "skip")
         if result is None and not by_value:
-            return f"{f} is ok but says no value; what came out?"
+            return f"the {f} called here is ok but says no value; what came out?"
         if result is not None and by_value and exact(argument) != exact(result):
             return f"a {f} of {shown(argument)} ends with value {shown(result)}"
         return ""
