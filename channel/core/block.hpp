@@ -55,15 +55,10 @@ public:
 
     // Adds what a call cost to this participant's counters. Calls of one process must not overlap (the GIL sees to it):
     // a participant's words have one writer, so no locked instruction is needed.
-    void count(Operation operation, const Effort& effort, u64 calls = 1) {
+    [[gnu::always_inline]] void count(Operation operation, const Effort& effort, u64 calls = 1) {
         add(operation, Counter::calls, calls);
-        if (effort.rounds > calls || effort.sleeps != 0 || effort.wakeups != 0 || effort.recoveries != 0) {
-            add(operation, Counter::conflicts, effort.conflicts);
-            add(operation, Counter::retries, effort.rounds > calls ? effort.rounds - calls : 0);
-            add(operation, Counter::sleeps, effort.sleeps);
-            add(operation, Counter::wakeups, effort.wakeups);
-            add(operation, Counter::recoveries, effort.recoveries);
-        }
+        if (effort.rounds > calls || (effort.sleeps | effort.wakeups | effort.recoveries) != 0) [[unlikely]]
+            count_trouble(operation, effort, calls);
     }
 
     std::vector<Participant> participants() const {
@@ -168,7 +163,15 @@ protected:
     std::atomic<u64> me_{0};
 
 private:
-    void add(Operation operation, Counter counter, u64 amount) {
+    [[gnu::noinline]] void count_trouble(Operation operation, const Effort& effort, u64 calls) {
+        add(operation, Counter::conflicts, effort.conflicts);
+        add(operation, Counter::retries, effort.rounds > calls ? effort.rounds - calls : 0);
+        add(operation, Counter::sleeps, effort.sleeps);
+        add(operation, Counter::wakeups, effort.wakeups);
+        add(operation, Counter::recoveries, effort.recoveries);
+    }
+
+    [[gnu::always_inline]] void add(Operation operation, Counter counter, u64 amount) {
         if (slot_ == SlotLock::kNoSlot) return;
         const u64 index = static_cast<u64>(operation) * kCounters + static_cast<u64>(counter);
         const auto words = word(geometry_.participant_at(slot_) + participant::counters + index * 8);

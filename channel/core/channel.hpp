@@ -214,7 +214,8 @@ private:
     u64 me() const { return me_->load(std::memory_order_relaxed); }
     std::memory_order order(Site site) const { return design_.order(site); }
     Position load_head() { return memory_.load(at::head, order(Site::load_head_reader)); }
-    Offset payload_at(Position position) const { return geometry_.header_at(position + kHeaderBytes); }
+    // Positions and the ring's size are multiples of two headers: what is behind a header is not wrapped round.
+    static Offset payload_behind(Offset header_at) { return header_at + kHeaderBytes; }
     static bool aligned(Position position) { return position % kEntryAlignment == 0; }
 
     // ---- the owner word
@@ -367,17 +368,16 @@ private:
         const u64 header = published_header(index, message.size());
         if (design_.plants(Bug::early_publish)) memory_.store(header_at, header, order(Site::publish));
         memory_.fence(order(Site::writer_fence));
-        copy_in(tail, message);
+        copy_in(payload_behind(header_at), message);
         if (!design_.plants(Bug::no_terminator))
-            memory_.store(geometry_.header_at(tail + need), unpublished_header((index + 1) & kIndexMask),
+            memory_.store(geometry_.behind(header_at, need), unpublished_header((index + 1) & kIndexMask),
                           std::memory_order_relaxed);
         memory_.store(header_at, header, order(Site::publish));  // LP of ok
         tail += need;
         return Status::ok;
     }
 
-    void copy_in(Position entry, std::span<const std::byte> message) {
-        const Offset payload = payload_at(entry);
+    void copy_in(Offset payload, std::span<const std::byte> message) {
         const u64 to_end = geometry_.block_bytes() - payload;
         const u64 first = std::min<u64>(message.size(), to_end);
         memory_.copy_in(payload, message.data(), first);
@@ -425,6 +425,7 @@ private:
 
     struct Head {
         Position position;
+        Offset at;  // of its header in the block
         u64 header;
         HeadKind kind;
         u64 length() const { return header_length(header); }
@@ -432,9 +433,10 @@ private:
     };
 
     Head look(Position position) {
-        if (!aligned(position)) return {position, 0, HeadKind::malformed};  // its header might lie outside the block
-        const u64 header = memory_.load(geometry_.header_at(position), order(Site::load_header));
-        return {position, header, classify(header)};
+        if (!aligned(position)) return {position, 0, 0, HeadKind::malformed};  // its header might lie outside the block
+        const Offset at = geometry_.header_at(position);
+        const u64 header = memory_.load(at, order(Site::load_header));
+        return {position, at, header, classify(header)};
     }
 
     bool move_head(Position from, Position to) {
@@ -449,12 +451,11 @@ private:
     Status copy_head(S& sink, const Head& head, H& hook) {
         std::byte* to = sink.reserve(head.length(), head.position);
         if (to == nullptr) return still_head(head.position) ? Status::too_large : Status::conflict;
-        hook.copying(head.length(), [&] { copy_out(to, head.position, head.length()); });
+        hook.copying(head.length(), [&] { copy_out(to, payload_behind(head.at), head.length()); });
         return Status::ok;
     }
 
-    void copy_out(std::byte* to, Position entry, u64 length) {
-        const Offset payload = payload_at(entry);
+    void copy_out(std::byte* to, Offset payload, u64 length) {
         const u64 first = std::min(length, geometry_.block_bytes() - payload);
         memory_.copy_out(to, payload, first);
         if (first < length) memory_.copy_out(to + first, geometry_.ring(), length - first);
@@ -489,7 +490,7 @@ private:
                 if (taken == 0) return still_head(start) ? Status::too_large : Status::conflict;
                 break;
             }
-            direct.copying(head.length(), [&] { copy_out(to, position, head.length()); });
+            direct.copying(head.length(), [&] { copy_out(to, payload_behind(head.at), head.length()); });
             position = head.next();
             ++taken;
         }
@@ -560,7 +561,7 @@ private:
         for (std::uint32_t rounds = 1;; ++rounds) {
             ++effort.rounds;
             const Status status = round();
-            if (status != Status::conflict) return status;
+            if (status != Status::conflict) [[likely]] return status;
             ++effort.conflicts;
             if (seen_owner_.load(std::memory_order_relaxed) != 0) {
                 suspect(effort);
@@ -581,7 +582,7 @@ private:
         for (std::uint32_t rounds = 1;; ++rounds) {
             ++effort.rounds;
             const Status status = round();
-            if (status != Status::conflict && status != Status::full) return status;
+            if (status != Status::conflict && status != Status::full) [[likely]] return status;
             if (status == Status::conflict) ++effort.conflicts;
             if (deadline == never) {
                 if (policy_.max_round_trips != 0 && rounds >= policy_.max_round_trips)

@@ -101,6 +101,11 @@ public:
         return remainder >= capacity_ ? remainder - capacity_ : remainder;
     }
     Offset header_at(Position position) const { return ring_ + in_ring(position); }
+    // The offset that lies `bytes`, a ring at most, behind one in the ring.
+    Offset behind(Offset offset, u64 bytes) const {
+        const Offset there = offset + bytes;
+        return there < block_bytes() ? there : there - capacity_;
+    }
 
 private:
     u64 capacity_ = 0;

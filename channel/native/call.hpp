@@ -88,10 +88,7 @@ inline void raise_block_error(const BlockError& error) {
     return parse_all(method, first_name, second_name, args, count, names, first, second);
 }
 
-// Seconds, or None, to a deadline. False with a Python error set.
-inline bool to_deadline(PyObject* timeout, Nanoseconds& deadline) {
-    deadline = never;
-    if (timeout == nullptr || timeout == Py_None) return true;
+inline bool to_deadline_in(PyObject* timeout, Nanoseconds& deadline) {
     const double seconds = PyFloat_AsDouble(timeout);
     if (seconds == -1.0 && PyErr_Occurred() != nullptr) {
         if (PyErr_ExceptionMatches(PyExc_OverflowError) == 0) return false;
@@ -108,6 +105,12 @@ inline bool to_deadline(PyObject* timeout, Nanoseconds& deadline) {
     constexpr double kCentury = 3.2e9;
     if (seconds < kCentury) deadline = monotonic_now() + static_cast<Nanoseconds>(std::ceil(seconds * 1e9));
     return true;
+}
+
+// Seconds, or None, to a deadline. False with a Python error set.
+[[gnu::always_inline]] inline bool to_deadline(PyObject* timeout, Nanoseconds& deadline) {
+    deadline = never;
+    return timeout == nullptr || timeout == Py_None || to_deadline_in(timeout, deadline);
 }
 
 // A number of messages to take at most. False with a Python error set.

@@ -46,7 +46,7 @@ public:
 
     // Runs a whole call without the GIL; it must touch no Python object.
     template <class F>
-    auto without_gil(F&& call) {
+    [[gnu::noinline]] auto without_gil(F&& call) {
         keep();
         thread_ = PyEval_SaveThread();
         const auto result = call();

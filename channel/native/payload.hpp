@@ -11,36 +11,30 @@
 
 #include "channel/core/channel.hpp"
 #include "channel/native/entry.hpp"
+#include "channel/native/recent.hpp"
 
 namespace ipc::python {
 
-// Small payloads are copied to the stack and become bytes once the read has won; large ones straight into a bytes.
+// A payload is copied straight into the bytes that the reader gets; a round that is lost leaves them for the next.
 class BytesSink {
 public:
     BytesSink() = default;
     BytesSink(const BytesSink&) = delete;
     BytesSink& operator=(const BytesSink&) = delete;
-    ~BytesSink() { Py_XDECREF(large_); }
+    ~BytesSink() { Py_XDECREF(data_); }
 
     std::byte* reserve(u64 length, Position) {
-        length_ = length;
-        if (length <= sizeof small_) return small_;
-        if (large_ == nullptr || static_cast<u64>(PyBytes_GET_SIZE(large_)) != length) {
-            Py_XDECREF(large_);
-            large_ = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(length));
-            if (large_ == nullptr) return nullptr;
+        if (data_ == nullptr || static_cast<u64>(PyBytes_GET_SIZE(data_)) != length) {
+            Py_XDECREF(data_);
+            data_ = recent_bytes.room(length);
+            if (data_ == nullptr) return nullptr;
         }
-        return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(large_));
+        return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(data_));
     }
-    PyObject* take() {
-        if (length_ > sizeof small_) return std::exchange(large_, nullptr);
-        return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(small_), static_cast<Py_ssize_t>(length_));
-    }
+    PyObject* take() { return std::exchange(data_, nullptr); }
 
 private:
-    std::byte small_[256];
-    u64 length_ = 0;
-    PyObject* large_ = nullptr;
+    PyObject* data_ = nullptr;
 };
 
 class IntoSink {
@@ -70,7 +64,7 @@ public:
     }
     // Called with the GIL: only waiting lets go of it.
     std::byte* reserve(u64 length, Position id) {
-        PyObject* const data = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(length));
+        PyObject* const data = recent_bytes.room(length);
         if (data == nullptr) return nullptr;
         try {
             items_.push_back({id, data});
