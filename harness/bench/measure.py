@@ -15,7 +15,17 @@ from harness.bench.crew import Crew, Slice, Stuck
 from harness.bench.transport import Transport, Unavailable
 from harness.metrics import has_beyond
 
-__all__ = ["PERCENTILES", "Cell", "Figure", "LatencyCell", "Summary", "latency", "messages_for", "summarize", "throughput"]
+__all__ = [
+    "PERCENTILES",
+    "Cell",
+    "Figure",
+    "LatencyCell",
+    "Summary",
+    "latency",
+    "messages_for",
+    "summarize",
+    "throughput",
+]
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 99.99)
 _PROBE_MESSAGES = 2_000

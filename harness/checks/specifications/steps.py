@@ -30,6 +30,10 @@ DIFFERENTLY = "step answered differently when it was asked again; it must depend
 _ASKED_AGAIN = 10_000
 _STATE_BYTES = 200
 """Of one more state, besides itself: its number, its hash, its places in the tables."""
+_FIXED = frozenset((int, str, bytes, float, bool, type(None)))
+_EXACT = frozenset((int, str, type(None)))
+"""Types of values that are told apart as they are: a call less for most."""
+_LIKE_ANSWERS = frozenset((bool, tuple))
 _OWN = "harness.checks."
 """Specifications from here are known to be pure, and are not asked twice."""
 
@@ -64,6 +68,7 @@ class Steps:
         self._key_of: Callable[[Any], Hashable] | None = getattr(model, "hash", None)
         self._states: list[Any] = []
         self._hashes: list[int] = []
+        self._fixed: list[bool] = []
         self._asked: list[tuple[int, int, int]] = []
         self._bytes = 0
         self._held: set[int] = set()
@@ -118,21 +123,23 @@ class Steps:
             raise
         except BaseException as error:
             raise StepError(what_it_raised("step", error), index) from error
-        if self._trusted:
-            return IMPOSSIBLE if after is None else self._number(after, index)
-        key, hashed = self._key(given, index)
-        if hashed != self._hashes[state] or self._numbered(key, index) != state:
-            raise StepError("step changed the state that it was given; it must return a new one", index)
-        return IMPOSSIBLE if after is None else self._number(after, index)
+        if not self._fixed[state]:
+            key, hashed = self._key(given, index)
+            if hashed != self._hashes[state] or self._numbered(key, index) != state:
+                raise StepError("step changed the state that it was given; it must return a new one", index)
+        if after is None:
+            return IMPOSSIBLE
+        return state if after is given else self._number(after, index)
 
     def _number(self, state: Any, index: int) -> int:
-        if self._states and _is_answer(state) and not _is_answer(self._states[0]):
+        if type(state) in _LIKE_ANSWERS and self._states and _is_answer(state) and not _is_answer(self._states[0]):
             raise StepError(f"step returned {state!r}; it must return the state after, or None", index)
         key, hashed = self._key(state, index)
         number = self._numbered(key, index)
         if number == len(self._states):
             self._states.append(state)
             self._hashes.append(hashed)
+            self._fixed.append(self._trusted or _is_fixed(state))
             self._bytes += _STATE_BYTES + self._size(state) + (0 if key is state else self._size(key))
             if self._bytes > MOST_BYTES:
                 self.full = True
@@ -177,6 +184,13 @@ def _unlike(cause: str) -> str:
     return f"a state of it cannot be told from others ({cause}); make it of tuples and frozensets, or add hash(state)"
 
 
+def _is_fixed(state: Any) -> bool:
+    """Can nobody change it, whatever a step does with it?"""
+    if type(state) in (tuple, frozenset):
+        return all(map(_is_fixed, state))
+    return type(state) in _FIXED
+
+
 def _is_answer(state: Any) -> bool:
     """Does it look like a yes or no, with or without a state, as other tools want it?"""
     return isinstance(state, bool) or (isinstance(state, tuple) and len(state) == 2 and isinstance(state[0], bool))
@@ -191,10 +205,18 @@ def _kinds(operations: Sequence[Operation], *, named: bool) -> list[int]:
     known: dict[Hashable, int] = {}
     kinds = []
     for index, operation in enumerate(operations):
-        told = (operation.f, exact(operation.argument), exact(operation.result), operation.error, operation.pending)
-        fields = tuple(sorted(operation.fields.items())) if named and operation.fields else None
+        argument, result = operation.argument, operation.result
+        told = (
+            operation.f,
+            argument if type(argument) in _EXACT else exact(argument),
+            result if type(result) in _EXACT else exact(result),
+            operation.error,
+            operation.pending,
+            operation.process if named else None,
+            tuple(sorted(operation.fields.items())) if named and operation.fields else None,
+        )
         try:
-            number = known.setdefault((told, operation.process if named else None, fields), len(known))
+            number = known.setdefault(told, len(known))
         except TypeError:  # that cannot be told: an operation by itself
             number = known.setdefault(index, len(known))
         kinds.append(number)
