@@ -55,7 +55,8 @@ class Effect:
     Attributes:
         delay: planted; seen: what was recorded of it, least and most over the paths. Fractions of the cost.
         decisions: how many; found: those in which the delayed path regressed; inconclusive: in which it (of identical
-            builds: any path) was too noisy to be judged; alarms: in which a path without delay regressed.
+            builds: any path) was too noisy to be judged, or the delay that was recorded is not about the one that was
+            asked for; alarms: in which a path without delay regressed.
     """
 
     delay: float
@@ -142,11 +143,15 @@ def run_self_test(root: Path, extent: Extent, progress: Progress = lambda _: Non
 
 def effect_of(delay: float, record: Mapping[str, Rows], judged: Sequence[tuple[str, Sequence[Judgement]]]) -> Effect:
     """What decisions came to; each with the path that was delayed, or an empty name."""
-    seen = [float(np.expm1(np.median(-rows.pairs))) for rows in record.values()]
+    seen = {path: _recorded(rows) for path, rows in record.items()}
     answers = [(path, {j.metric: j.answer for j in family}) for path, family in judged]
+    for path, told in answers:
+        # nothing was planted there that the rule could have found, or missed
+        if path and not _is_planted(seen[path], delay):
+            told[path] = Answer.INCONCLUSIVE
     return Effect(
         delay,
-        (min(seen), max(seen)),
+        (min(seen.values()), max(seen.values())),
         decisions=len(answers),
         found=sum(told.get(path) is Answer.REGRESSED for path, told in answers),
         inconclusive=sum(
@@ -157,6 +162,16 @@ def effect_of(delay: float, record: Mapping[str, Rows], judged: Sequence[tuple[s
             for path, told in answers
         ),
     )
+
+
+def _recorded(rows: Rows) -> float:
+    """The delay that a record shows, as a fraction of the cost."""
+    return float(np.expm1(np.median(-rows.pairs)))
+
+
+def _is_planted(seen: float, delay: float) -> bool:
+    """Is a recorded delay about the one that was asked for?"""
+    return abs(seen - delay) <= max(_AWRY * delay, 0.01)
 
 
 def decisions(family: Mapping[str, Rows], random: np.random.Generator) -> list[Judgement]:
@@ -189,16 +204,23 @@ def _record(
     for delay in (0.0, *extent.delays):
         records[delay] = {}
         for path in PATHS:
-            rate = _calibrated(candidate, reference, path, delay) if delay else 0
-            candidate.delay(rate)
-            copy.delay(rate)
-            progress(f"{path}, {delay:.0%} slower")
-            records[delay].update(measure.measure(extent.rounds, [path], lambda _: None))
+            for _ in range(_ATTEMPTS):
+                rate = _calibrated(candidate, reference, path, delay) if delay else 0
+                candidate.delay(rate)
+                copy.delay(rate)
+                progress(f"{path}, {delay:.0%} slower")
+                records[delay].update(measure.measure(extent.rounds, [path], lambda _: None))
+                # a neighbour in the middle of the bisection leads it astray
+                if not delay or _is_planted(_recorded(records[delay][path]), delay):
+                    break
     return records
 
 
 _CALIBRATION_OPERATIONS = dict.fromkeys(PATHS, 20_000) | {"batch-64": 1_000}
 _LARGEST_RATE = 1 << 20
+_ATTEMPTS = 3
+_AWRY = 0.3
+"""A delay that is recorded by more than this part of it larger or smaller is another one."""
 
 
 def _calibrated(delayed: Driver, plain: Driver, path: str, delay: float) -> int:

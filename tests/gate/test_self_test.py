@@ -66,6 +66,15 @@ def test_only_the_delayed_path_is_a_find_and_any_other_a_false_alarm() -> None:
     assert (same.found, same.alarms, same.inconclusive) == (0, 2, 2)
 
 
+@pytest.mark.parametrize("cost", [10.3, 11.4])
+def test_a_delay_that_was_not_planted_is_neither_found_nor_missed(cost: float) -> None:
+    record = {"a": Rows(np.full(6, 10.0), np.full(6, cost), np.full(6, cost))}
+    decided = [("a", judged(a=answer)) for answer in (Answer.REGRESSED, Answer.PASS)]
+    seen = effect_of(0.1, record, decided)
+    assert (seen.found, seen.inconclusive) == (0, 2)
+    assert SelfTest((seen,), 6).outcome is Outcome.INCONCLUSIVE
+
+
 def test_decisions_drawn_from_a_record_find_what_it_holds() -> None:
     random = np.random.default_rng(7)
 
