@@ -58,6 +58,7 @@ public:
 
     nb::dict state() {
         Core& core = taking_part();
+        const std::shared_ptr<Block> block = block_;  // a new object may run the collector, and that a finalizer's close()
         Snapshot seen;
         Effort effort;
         if (const Status status = core.snapshot(seen, effort); status != Status::ok) {
@@ -70,9 +71,9 @@ public:
         result["head"] = seen.head;
         result["tail"] = seen.tail;
         result["closed"] = seen.closed;
-        result["recoveries"] = block_->recoveries();
+        result["recoveries"] = block->recoveries();
         nb::list participants;
-        for (const Participant& participant : block_->participants()) {
+        for (const Participant& participant : block->participants()) {
             nb::list counters;
             for (u64 value : participant.counters) counters.append(value);
             participants.append(nb::make_tuple(participant.slot, participant.pid, participant.started,
@@ -108,10 +109,11 @@ public:
     static PyObject* write(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
         PyObject *data = nullptr, *timeout = nullptr;
         if (!parse("write", "data", "timeout", args, count, names, data, timeout)) return nullptr;
-        Handle* const handle = of(self);
         Payload payload;
         Nanoseconds deadline;
-        if (handle == nullptr || !payload.take(data) || !to_deadline(timeout, deadline)) return nullptr;
+        if (!payload.take(data) || !to_deadline(timeout, deadline)) return nullptr;
+        Handle* const handle = of(self);
+        if (handle == nullptr) return nullptr;
         GilHook hook(handle->block_);
         Effort effort;
         Position id = 0;
@@ -125,9 +127,10 @@ public:
     }
 
     static PyObject* try_write(PyObject* self, PyObject* data) {
-        Handle* const handle = of(self);
         Payload payload;
-        if (handle == nullptr || !payload.take(data)) return nullptr;
+        if (!payload.take(data)) return nullptr;
+        Handle* const handle = of(self);
+        if (handle == nullptr) return nullptr;
         GilHook hook(handle->block_);
         Effort effort;
         Position id = 0;
@@ -144,13 +147,14 @@ public:
     static PyObject* write_many(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
         PyObject *messages = nullptr, *timeout = nullptr;
         if (!parse("write_many", "messages", "timeout", args, count, names, messages, timeout)) return nullptr;
-        Handle* const handle = of(self);
         Nanoseconds deadline;
-        if (handle == nullptr || !to_deadline(timeout, deadline)) return nullptr;
-        PyObject* const sequence = PySequence_Fast(messages, "write_many() takes an iterable of bytes-like objects");
-        if (sequence == nullptr) return nullptr;
-        const nb::object held = nb::steal(sequence);  // keeps every item alive
-        return or_no_memory([&] { return write_batch(handle, sequence, deadline); });
+        if (of(self) == nullptr || !to_deadline(timeout, deadline)) return nullptr;  // before an iterator is used up
+        nb::object held =
+            nb::steal(PySequence_Fast(messages, "write_many() takes an iterable of bytes-like objects"));
+        // The caller's own list keeps nothing alive: others may take items out while the call waits.
+        if (held.ptr() == messages && PyList_CheckExact(messages)) held = nb::steal(PyList_AsTuple(messages));
+        if (!held.is_valid()) return nullptr;
+        return or_no_memory([&] { return write_batch(self, held.ptr(), deadline); });
     }
 
     static PyObject* try_read(PyObject* self, PyObject*) {
@@ -170,9 +174,10 @@ public:
     static PyObject* read(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
         PyObject *unused = nullptr, *timeout = nullptr;
         if (!parse("read", nullptr, "timeout", args, count, names, unused, timeout)) return nullptr;
-        Handle* const handle = of(self);
         Nanoseconds deadline;
-        if (handle == nullptr || !to_deadline(timeout, deadline)) return nullptr;
+        if (!to_deadline(timeout, deadline)) return nullptr;
+        Handle* const handle = of(self);
+        if (handle == nullptr) return nullptr;
         BytesSink sink;
         GilHook hook(handle->block_);
         Effort effort;
@@ -186,11 +191,14 @@ public:
     static PyObject* read_into(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
         PyObject *buffer = nullptr, *timeout = nullptr;
         if (!parse("read_into", "buffer", "timeout", args, count, names, buffer, timeout)) return nullptr;
-        Handle* const handle = of(self);
         Nanoseconds deadline;
-        if (handle == nullptr || !to_deadline(timeout, deadline)) return nullptr;
         Py_buffer view;
-        if (PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE) != 0) return nullptr;
+        if (!to_deadline(timeout, deadline) || PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE) != 0) return nullptr;
+        Handle* const handle = of(self);
+        if (handle == nullptr) {
+            PyBuffer_Release(&view);
+            return nullptr;
+        }
         IntoSink sink(static_cast<std::byte*>(view.buf), static_cast<u64>(view.len));
         GilHook hook(handle->block_);
         Effort effort;
@@ -230,9 +238,10 @@ public:
 
     // (removed, id of the head that was there or None)
     static PyObject* skip(PyObject* self, PyObject* target) {
-        Handle* const handle = of(self);
         u64 wanted = 0;
-        if (handle == nullptr || !to_entry_id(target, wanted)) return nullptr;
+        if (!to_entry_id(target, wanted)) return nullptr;
+        Handle* const handle = of(self);
+        if (handle == nullptr) return nullptr;
         Effort effort;
         Position seen = 0;
         const Status status = handle->core_->skip(wanted, seen, effort);
@@ -257,9 +266,10 @@ public:
     static PyObject* shutdown(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
         PyObject *unused = nullptr, *timeout = nullptr;
         if (!parse("shutdown", nullptr, "timeout", args, count, names, unused, timeout)) return nullptr;
-        Handle* const handle = of(self);
         Nanoseconds deadline;
-        if (handle == nullptr || !to_deadline(timeout, deadline)) return nullptr;
+        if (!to_deadline(timeout, deadline)) return nullptr;
+        Handle* const handle = of(self);
+        if (handle == nullptr) return nullptr;
         GilHook hook(handle->block_);
         Effort effort;
         const Status status = handle->core_->shutdown(deadline, effort, hook);
@@ -312,7 +322,8 @@ private:
     };
     inline static Latest latest_;
 
-    // The handle behind a Python object, open and in a process that takes part; null with a Python error set.
+    // The handle behind a Python object, open and in a process that takes part; null with a Python error set. Asked for
+    // after the arguments were converted: that may run Python code, which may close the handle.
     [[gnu::always_inline]] static Handle* of(PyObject* self) {
         if (self != latest_.self) [[unlikely]] {
             if (!nb::inst_ready(self)) {
@@ -399,11 +410,13 @@ private:
         }
     }
 
-    static PyObject* write_batch(Handle* handle, PyObject* sequence, Nanoseconds deadline) {
+    static PyObject* write_batch(PyObject* self, PyObject* sequence, Nanoseconds deadline) {
         const auto size = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(sequence));
         PayloadSource source(size);
         for (std::size_t i = 0; i < size; ++i)
             if (!source.add(PySequence_Fast_GET_ITEM(sequence, static_cast<Py_ssize_t>(i)))) return nullptr;
+        Handle* const handle = of(self);
+        if (handle == nullptr) return nullptr;
         GilHook hook(handle->block_);
         Effort effort;
         std::size_t done = 0;
@@ -419,11 +432,11 @@ private:
     }
 
     static PyObject* read_batch(PyObject* self, PyObject* limit, PyObject* timeout, bool blocking) {
-        Handle* const handle = of(self);
         Nanoseconds deadline;
-        if (handle == nullptr || !to_deadline(timeout, deadline)) return nullptr;
         std::size_t most = 0;
-        if (!to_limit(limit, most)) return nullptr;
+        if (!to_deadline(timeout, deadline) || !to_limit(limit, most)) return nullptr;
+        Handle* const handle = of(self);
+        if (handle == nullptr) return nullptr;
         return or_no_memory([&] { return take_batch(handle, most, deadline, blocking); });
     }
 

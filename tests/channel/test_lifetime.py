@@ -9,6 +9,7 @@ import os
 import pickle
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from channel import (
     ChannelNotFound,
     ChannelTimeout,
     ForeignMemory,
+    HandleClosed,
     NoParticipantSlot,
     NotAParticipant,
     suggest_size,
@@ -201,3 +203,100 @@ def test_a_signal_wakes_a_blocked_read() -> None:
                 channel.read(timeout=0)
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+class Closing:
+    """A number that closes a channel when it is asked for its value."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+    def __float__(self) -> float:
+        self.channel.close()
+        return 0.0
+
+    def __index__(self) -> int:
+        self.channel.close()
+        return 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda channel: channel.write(b"x", Closing(channel)),
+        lambda channel: channel.write_many([b"x"], Closing(channel)),
+        lambda channel: channel.read(Closing(channel)),
+        lambda channel: channel.read_into(bytearray(8), Closing(channel)),
+        lambda channel: channel.read_many(Closing(channel)),
+        lambda channel: channel.try_read_many(Closing(channel)),
+        lambda channel: channel.shutdown(timeout=Closing(channel)),
+    ],
+)
+def test_an_argument_that_closes_the_handle(call: Callable[[Channel], object]) -> None:
+    channel = Channel.create(capacity=4096)
+    channel.write(b"there")
+    with pytest.raises(HandleClosed):
+        call(channel)
+
+
+def test_messages_that_close_the_handle() -> None:
+    channel = Channel.create(capacity=4096)
+
+    def messages() -> Iterator[bytes]:
+        yield b"x"
+        channel.close()
+
+    with pytest.raises(HandleClosed):
+        channel.write_many(messages())
+
+
+def test_a_closed_handle_leaves_an_iterator_alone() -> None:
+    channel = Channel.create(capacity=4096)
+    channel.close()
+    messages = iter([b"x"])
+    with pytest.raises(HandleClosed):
+        channel.write_many(messages)
+    assert next(messages) == b"x"
+
+
+def test_a_finalizer_that_closes_the_handle_while_its_state_is_told() -> None:
+    class Garbage:
+        def __init__(self, channel: Channel) -> None:
+            self.channel = channel
+            self.cycle = self
+
+        def __del__(self) -> None:
+            self.channel.close()
+
+    before = gc.get_threshold()
+    try:
+        for objects in range(1, 20):  # until the collector runs
+            channel = Channel.create(capacity=4096)
+            gc.disable()
+            gc.collect()
+            Garbage(channel)
+            spare: list[object] = [{} for _ in range(200)]  # none of the interpreter's own is free: a new one is made
+            gc.set_threshold(objects)
+            gc.enable()
+            channel._state()
+            gc.disable()
+            gc.set_threshold(*before)
+            del spare
+    finally:
+        gc.set_threshold(*before)
+        gc.enable()
+
+
+def test_messages_are_held_until_they_are_written() -> None:
+    sent = [number.to_bytes(4, "little") * 50 for number in range(100)]
+    messages = [bytes(bytearray(message)) for message in sent]
+    with Channel.create(capacity=4096) as channel:
+        writer = threading.Thread(target=channel.write_many, args=(messages, 30))
+        writer.start()
+        first = channel.read(timeout=20)
+        assert writer.is_alive(), "they do not fit"
+        messages.clear()
+        others = [bytes(200) for _ in range(1000)]  # where the messages were
+        assert [first.data, *(channel.read(timeout=20).data for _ in sent[1:])] == sent
+        writer.join(20)
+        del others
