@@ -63,8 +63,10 @@ def from_machine(
         machine: of the form above. subject: its attribute that holds the object under test.
 
     Raises:
-        ParallelError: it is not of the form.
+        ParallelError: it is not of the form; or Python runs without ``assert``, and the rules would assert nothing.
     """
+    if not __debug__:
+        raise ParallelError("Python runs with -O or PYTHONOPTIMIZE, so that no rule asserts anything; run it without")
     specification = MachineSpecification(machine, subject)
     return specification.make, specification, st.one_of([*map(specification.calls, specification.rules)])
 

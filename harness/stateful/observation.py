@@ -13,7 +13,16 @@ from harness.checks.specifications import Operation, Specification
 from harness.checks.specifications.operation import OutOfTime
 from harness.checks.wgl import Search, search
 
-__all__ = ["Call", "Counterexample", "Observed", "ParallelError", "ParallelProgram", "Raised", "is_linearizable"]
+__all__ = [
+    "Call",
+    "Counterexample",
+    "Observed",
+    "ParallelError",
+    "ParallelProgram",
+    "Raised",
+    "is_linearizable",
+    "refuses_something",
+]
 
 
 class ParallelError(ValueError):
@@ -149,6 +158,43 @@ def is_linearizable(specification: Specification, history: Sequence[Observed]) -
             "1 GB; draw fewer (workers, most_prefix, most_calls), if the specification does not loop"
         )
     return found.linearizable
+
+
+class _AnswerOfNobody:
+    """What no object under test answers."""
+
+    def __repr__(self) -> str:
+        return "an answer of nobody"
+
+
+class _ErrorOfNobodyError(Exception):
+    """What no object under test raises."""
+
+
+def refuses_something(specification: Specification, history: Sequence[Observed]) -> bool:
+    """Is there an answer that the specification would not have taken, in a state that these calls lead to?
+
+    Asked for in turn: the answers of all calls in each state, an answer of nobody, and an exception of nobody. One that
+    refuses none of them says nothing of the object, whatever that does. A step that fails on such a question has not
+    taken it.
+    """
+    try:
+        with cut_after(JUDGING_S):
+            state: Any = specification.init()
+            for at in (None, *history):
+                after = state if at is None else specification.step(state, at.operation())
+                state = state if after is None else after  # of calls that overlap, the order is a guess
+                for seen in history:
+                    for result in (
+                        seen.result,
+                        _AnswerOfNobody(),
+                        Raised("ErrorOfNobody", _ErrorOfNobodyError("asked by check_parallel")),
+                    ):
+                        if specification.step(state, seen.call.operation(result, max(0, seen.worker))) is None:
+                            return True
+    except (Exception, OutOfTime):
+        return True
+    return False
 
 
 class _Watched(str):

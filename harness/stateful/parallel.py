@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from hypothesis import Phase, find, settings
@@ -32,6 +33,7 @@ from harness.stateful.observation import (
     ParallelError,
     ParallelProgram,
     is_linearizable,
+    refuses_something,
 )
 from harness.stateful.report import describe
 
@@ -127,8 +129,16 @@ def reproduce(
     *,
     release: Callable[[Any], object] | None = None,
 ) -> Counterexample | None:
-    """Run a program `runs` times; the last history that was not linearizable, and how many were. None: none was."""
+    """Run a program `runs` times; the last history that was not linearizable, and how many were. None: none was.
+
+    Raises:
+        ParallelError: what was given cannot be tested, or not be judged; `runs` is none; the program has no call.
+    """
     _check_specification(specification)
+    if runs < 1:
+        raise ParallelError(f"runs must be at least 1; got {runs}")
+    if not program.size:
+        raise ParallelError("the program has no call")
     with _executor(make, release) as run:
         return _again(run, specification, program, runs)
 
@@ -166,7 +176,8 @@ def find_counterexample(
         reproductions: re-executions of the smallest, of which the failing ones are counted.
 
     Raises:
-        ParallelError: what was given cannot be tested, or not be judged.
+        ParallelError: what was given cannot be tested, or not be judged; or nothing was found because nothing could be:
+            no call was made, or the specification refuses no answer.
         StepError: the specification broke the rules of its form.
         TimeoutError: a call did not return within 5 s. ChildProcessError: a worker process died. Their note has the
             program.
@@ -187,6 +198,7 @@ def find_counterexample(
             smallest = None
         series.raise_error()
         if smallest is None:
+            series.check_that_it_checked()
             return None
         # the shrinker takes one unlucky series of runs for a repaired program; so try its neighbours again, harder
         series.tries *= PERSISTENCE
@@ -210,17 +222,41 @@ class _Series:
         self._specification = specification
         self._failures: dict[str, tuple[Observed, ...] | None] = {}  # by repr: arguments need no hash
         self._error: Exception | None = None
+        self._most: tuple[Observed, ...] = ()  # of the histories with nothing wrong, the first with most calls
 
     def fails(self, program: ParallelProgram) -> bool:
         key = repr(program)
         if key not in self._failures and self._error is None:
             try:
-                histories = (self._run(program, seed) for seed in range(self.tries))
-                self._failures[key] = next((h for h in histories if not is_linearizable(self._specification, h)), None)
+                self._failures[key] = next(
+                    filter(self._is_wrong, map(partial(self._run, program), range(self.tries))), None
+                )
             except Exception as error:
                 error.add_note(f"in {program!r}")
                 self._error = error
         return self._failures.get(key) is not None
+
+    def _is_wrong(self, history: tuple[Observed, ...]) -> bool:
+        if len(history) > len(self._most):
+            self._most = history
+        return not is_linearizable(self._specification, history)
+
+    def check_that_it_checked(self) -> None:
+        """Nothing was found: could anything have been?
+
+        Raises:
+            ParallelError: no.
+        """
+        if not self._most:
+            raise ParallelError(
+                "nothing was checked: not one call was made; either the strategies of the operations draw nothing, or "
+                "max_examples is too small"
+            )
+        if not refuses_something(self._specification, self._most):
+            raise ParallelError(
+                f"nothing was checked: {type(self._specification).__name__}.step took every answer and every exception "
+                f"that it was asked for, in every state; let it return None for what may not be"
+            )
 
     def fails_again(self, program: ParallelProgram) -> bool:
         """As `fails`, with new runs of a program that did not."""

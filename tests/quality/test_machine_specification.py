@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -278,3 +280,17 @@ def test_a_rule_whose_call_depends_on_the_model_gets_one_clear_error(machine: An
 def test_an_exception_that_was_lost_on_the_way_is_no_verdict() -> None:
     with pytest.raises(ParallelError, match="played back it meets a Peculiar that cannot be sent between processes"):
         SPECIFICATION.step(SPECIFICATION.init(), Operation("pop", POP, Raised("Peculiar")))
+
+
+def test_without_assert_statements_a_machine_is_refused() -> None:
+    """Its rules would take every answer."""
+    script = (
+        "from examples.naive_queue_machine import QueueMachine\n"
+        "from harness.stateful.machine_specification import from_machine\n"
+        "from_machine(QueueMachine)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-O", "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert "ParallelError: Python runs with -O or PYTHONOPTIMIZE, so that no rule asserts anything" in ended.stderr

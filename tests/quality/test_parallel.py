@@ -167,6 +167,50 @@ def test_a_bound_that_leaves_nothing_is_refused(bound: str) -> None:
         check_parallel(LockedQueue, BoundedQueue(), OPERATIONS, **{bound: 0})
 
 
+class TakesAll:
+    """Whatever an object does, this is it; that it looks at the exception changes nothing."""
+
+    def init(self) -> int:
+        return 0
+
+    def step(self, state: int, operation: Operation) -> int:
+        return 1 if operation.error else state
+
+
+class TakesWhatIsReturned(TakesAll):
+    """It says one thing: no call raises."""
+
+    def step(self, state: int, operation: Operation) -> int | None:  # type: ignore[override]
+        return None if operation.error else state
+
+
+def test_a_specification_that_refuses_nothing_is_no_pass() -> None:
+    with pytest.raises(
+        ParallelError, match=r"nothing was checked: TakesAll\.step took every answer and every exception"
+    ):
+        check_parallel(NaiveQueue, TakesAll(), OPERATIONS, max_examples=5)
+
+
+def test_a_specification_that_says_only_that_nothing_is_raised_checks_something() -> None:
+    assert find_counterexample(lambda: Answers(1), TakesWhatIsReturned(), GET, max_examples=5) is None
+
+
+@pytest.mark.parametrize(
+    ("operations", "bounds"),
+    [({"put": st.tuples(st.integers()).filter(lambda _: False)}, {}), (OPERATIONS, {"max_examples": 1})],
+)
+def test_a_test_that_made_no_call_is_no_pass(operations: Any, bounds: dict[str, int]) -> None:
+    with pytest.raises(ParallelError, match="nothing was checked: not one call was made"):
+        check_parallel(NaiveQueue, BoundedQueue(), operations, **bounds)
+
+
+def test_what_runs_nothing_again_is_refused() -> None:
+    with pytest.raises(ParallelError, match="the program has no call"):
+        reproduce(NaiveQueue, BoundedQueue(), ParallelProgram((), ((), ())))
+    with pytest.raises(ParallelError, match="runs must be at least 1; got 0"):
+        reproduce(NaiveQueue, BoundedQueue(), ParallelProgram((Call("get"),), ()), runs=0)
+
+
 def test_an_operation_that_ends_its_thread_is_named() -> None:
     class Leaving:
         def get(self) -> None:
