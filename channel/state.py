@@ -18,7 +18,7 @@ class Counters:
     Attributes:
         calls: calls that returned, whatever they answered.
         conflicts: rounds lost to another participant.
-        retries: rounds after the first of each call.
+        retries: rounds after the first of each call; ``write_many`` takes one for every 64 messages or 64 KiB.
         sleeps: pauses longer than a spin.
         wakeups: wake-ups sent to sleeping readers.
         recoveries: dead owners replaced.

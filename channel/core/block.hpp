@@ -57,8 +57,8 @@ public:
     // a participant's words have one writer, so no locked instruction is needed.
     [[gnu::always_inline]] void count(Operation operation, const Effort& effort, u64 calls = 1) {
         add(operation, Counter::calls, calls);
-        if (effort.rounds > calls || (effort.sleeps | effort.wakeups | effort.recoveries) != 0) [[unlikely]]
-            count_trouble(operation, effort, calls);
+        const bool trouble = (effort.conflicts | effort.sleeps | effort.wakeups | effort.recoveries) != 0;
+        if (trouble || effort.rounds > 1) [[unlikely]] count_trouble(operation, effort);
     }
 
     std::vector<Participant> participants() const {
@@ -163,9 +163,9 @@ protected:
     std::atomic<u64> me_{0};
 
 private:
-    [[gnu::noinline]] void count_trouble(Operation operation, const Effort& effort, u64 calls) {
+    [[gnu::noinline]] void count_trouble(Operation operation, const Effort& effort) {
         add(operation, Counter::conflicts, effort.conflicts);
-        add(operation, Counter::retries, effort.rounds > calls ? effort.rounds - calls : 0);
+        add(operation, Counter::retries, effort.retries());
         add(operation, Counter::sleeps, effort.sleeps);
         add(operation, Counter::wakeups, effort.wakeups);
         add(operation, Counter::recoveries, effort.recoveries);

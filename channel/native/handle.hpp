@@ -455,7 +455,7 @@ private:
 
     // Sets the Python error of a status that is none of the ordinary answers. `size`: of the message, for a write.
     PyObject* raise_status(Status status, const Effort& effort, std::optional<u64> size = std::nullopt) {
-        if (PyErr_Occurred() != nullptr) return nullptr;  // a signal handler's, or out of memory
+        if (PyErr_Occurred() != nullptr) return nullptr;  // a signal handler's
         if (block_ == nullptr) return raise_closed();
         const u64 max_message = core_->geometry().max_message();
         switch (status) {
@@ -476,7 +476,9 @@ private:
                 if (status == Status::timeout) return raise("ChannelTimeout", "no message came before the time-out passed");
                 return raise("ChannelRetryLimit", effort.rounds);
             }
-            case Status::too_large: return raise("MessageTooLarge", *size, max_message);
+            case Status::too_large:
+                if (!size.has_value()) return PyErr_NoMemory();  // of a read
+                return raise("MessageTooLarge", *size, max_message);
             case Status::closed: return raise("ChannelClosed", "the channel was shut down");
             case Status::corrupted:
                 return raise("ChannelCorrupted", "the channel's memory holds what no participant wrote");

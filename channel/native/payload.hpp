@@ -15,6 +15,14 @@
 
 namespace ipc::python {
 
+// An object for a payload of that size, or null. No Python error stands then: the message may be another reader's by now,
+// and the next round find memory, or nothing to read. A read that answers too_large is out of memory.
+inline PyObject* room_for(u64 size) {
+    PyObject* const bytes = recent_bytes.room(size);
+    if (bytes == nullptr) [[unlikely]] PyErr_Clear();
+    return bytes;
+}
+
 // A payload is copied straight into the bytes that the reader gets; a round that is lost leaves them for the next.
 class BytesSink {
 public:
@@ -26,7 +34,7 @@ public:
     std::byte* reserve(u64 length, Position) {
         if (data_ == nullptr || static_cast<u64>(PyBytes_GET_SIZE(data_)) != length) {
             Py_XDECREF(data_);
-            data_ = recent_bytes.room(length);
+            data_ = room_for(length);
             if (data_ == nullptr) return nullptr;
         }
         return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(data_));
@@ -64,20 +72,18 @@ public:
     }
     // Called with the GIL: only waiting lets go of it.
     std::byte* reserve(u64 length, Position id) {
-        PyObject* const data = recent_bytes.room(length);
+        PyObject* const data = room_for(length);
         if (data == nullptr) return nullptr;
         try {
             items_.push_back({id, data});
         } catch (const std::bad_alloc&) {
             Py_DECREF(data);
-            PyErr_NoMemory();
             return nullptr;
         }
         return reinterpret_cast<std::byte*>(PyBytes_AS_STRING(data));
     }
     // The first `count`, as a list of entries.
     PyObject* take(PyTypeObject* entry_type, std::size_t count) {
-        PyErr_Clear();  // no memory for the message behind them, which is still in the channel
         PyObject* const list = PyList_New(static_cast<Py_ssize_t>(count));
         for (std::size_t i = 0; list != nullptr && i < count; ++i) {
             PyObject* const entry = make_entry(entry_type, items_[i].id, std::exchange(items_[i].data, nullptr));

@@ -21,6 +21,7 @@ from channel import (
     ChannelQueue,
     ChannelRetryLimit,
     ChannelTimeout,
+    Counters,
     HandleClosed,
     MessageTooLarge,
     suggest_size,
@@ -276,15 +277,16 @@ def test_the_round_trip_limit_ends_calls_without_a_timeout() -> None:
     assert channel.state().counters["write"].retries - retries == 5 - 1
 
 
-def test_the_round_trip_limit_ends_a_call_that_tries_and_only_loses() -> None:
+@pytest.mark.parametrize("rounds", [1, 5])
+def test_the_round_trip_limit_ends_a_call_that_tries_and_only_loses(rounds: int) -> None:
     memory = bytearray(suggest_size(64))
-    channel = Channel.create_in(memory, config=ChannelConfig(max_round_trips=5))
+    channel = Channel.create_in(memory, config=ChannelConfig(max_round_trips=rounds))
     memory[64:72] = (1 << 12 | 5).to_bytes(8, "little")  # another writer is inside
     with pytest.raises(ChannelRetryLimit) as caught:
         channel.try_write(b"")
-    assert caught.value.rounds == 5
+    assert caught.value.rounds == rounds
     counters = channel.state().counters["write"]
-    assert (counters.conflicts, counters.retries) == (5, 5 - 1)
+    assert (counters.conflicts, counters.retries) == (rounds, rounds - 1)
 
 
 def test_state_and_counters(channel: Channel) -> None:
@@ -314,6 +316,7 @@ def test_shutdown_drains_then_ends(channel: Channel) -> None:
     channel.shutdown()
     channel.shutdown()
     assert not channel.state().open
+    assert channel.state().counters["write"] == Counters(calls=1)
     for write in (channel.write, channel.try_write, lambda data: channel.write_many([data])):
         with pytest.raises(ChannelClosed):
             write(b"late")
@@ -443,6 +446,50 @@ with Channel.create(capacity=1 << 16) as channel:
 def test_a_batch_that_memory_does_not_suffice_for_is_an_error_and_not_the_end() -> None:
     done = subprocess.run([sys.executable, "-c", _OUT_OF_MEMORY], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "no memory, entries 0\n"), done.stderr
+
+
+_OUT_OF_MEMORY_BESIDE_A_READER = """
+import collections
+import os
+import time
+
+import _testcapi
+from channel import Channel, ChannelFull, ChannelTimeout
+
+outcomes = collections.Counter()
+with Channel.create(capacity=1 << 16) as channel:
+    end = time.monotonic() + 1
+    if os.fork() == 0:  # the message that there was no memory for is gone when the call looks again
+        while time.monotonic() < end:
+            try:
+                channel.write_many([bytes(300)] * 60, timeout=0)
+            except (ChannelFull, ChannelTimeout):
+                pass
+            while channel.skip_force() is not None:
+                pass
+        os._exit(0)
+    while time.monotonic() < end:
+        for read in (channel.try_read, lambda: channel.try_read_many(5), channel.peek):
+            _testcapi.set_nomemory(0, 1)  # for the next object alone
+            try:
+                read()
+            except MemoryError:
+                pass
+            except BaseException as error:
+                outcomes[repr(error)] += 1
+            finally:
+                _testcapi.remove_mem_hooks()
+    os.wait()
+print(dict(outcomes))
+"""
+
+
+def test_a_message_that_there_is_no_memory_for_and_another_takes() -> None:
+    pytest.importorskip("_testcapi")
+    done = subprocess.run(
+        [sys.executable, "-c", _OUT_OF_MEMORY_BESIDE_A_READER], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "{}\n"), done.stderr
 
 
 def test_a_batch_wakes_everybody_who_sleeps() -> None:
