@@ -6,6 +6,7 @@
 #include <structmember.h>
 
 #include "channel/core/memory.hpp"
+#include "channel/native/call.hpp"
 
 namespace ipc::python {
 
@@ -49,11 +50,11 @@ namespace entry_type {
 inline Entry* cast(PyObject* self) { return reinterpret_cast<Entry*>(self); }
 
 inline PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
-    unsigned long long id = 0;
-    PyObject* data = nullptr;
+    PyObject *number = nullptr, *data = nullptr;
     static const char* names[] = {"id", "data", nullptr};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "KS:Entry", const_cast<char**>(names), &id, &data)) return nullptr;
-    return make_entry(type, id, Py_NewRef(data));
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OS:Entry", const_cast<char**>(names), &number, &data)) return nullptr;
+    u64 id = 0;
+    return to_entry_id(number, id) ? make_entry(type, id, Py_NewRef(data)) : nullptr;
 }
 
 inline void dealloc(PyObject* self) {

@@ -22,6 +22,7 @@ from channel import (
     ChannelRetryLimit,
     ChannelTimeout,
     Counters,
+    Entry,
     HandleClosed,
     MessageTooLarge,
     suggest_size,
@@ -158,6 +159,9 @@ def test_what_is_no_entry_id_is_refused(channel: Channel, wrong: int) -> None:
     with pytest.raises(TypeError, match=r"an entry id is a whole number; got '5'"):
         channel.skip("5")  # type: ignore[arg-type]
     assert drain(channel) == [b"kept"]
+    with pytest.raises(ValueError, match=r"^an entry id is from 0"):
+        Entry(wrong, b"")
+    assert Entry(2**64 - 1, b"").id == 2**64 - 1
 
 
 def test_skip_force_removes_whatever_is_there(channel: Channel) -> None:
