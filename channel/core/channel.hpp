@@ -214,8 +214,10 @@ private:
     u64 me() const { return me_->load(std::memory_order_relaxed); }
     std::memory_order order(Site site) const { return design_.order(site); }
     Position load_head() { return memory_.load(at::head, order(Site::load_head_reader)); }
-    // Positions and the ring's size are multiples of two headers: what is behind a header is not wrapped round.
-    static Offset payload_behind(Offset header_at) { return header_at + kHeaderBytes; }
+    // Entries begin at multiples of kEntryAlignment, and so does the end of the ring: it never parts a header from the
+    // first byte of its payload.
+    static Offset payload_after(Offset header_at) { return header_at + kHeaderBytes; }
+    static_assert(kHeaderBytes < kEntryAlignment);
     static bool aligned(Position position) { return position % kEntryAlignment == 0; }
 
     // ---- the owner word
@@ -368,9 +370,9 @@ private:
         const u64 header = published_header(index, message.size());
         if (design_.plants(Bug::early_publish)) memory_.store(header_at, header, order(Site::publish));
         memory_.fence(order(Site::writer_fence));
-        copy_in(payload_behind(header_at), message);
+        copy_in(payload_after(header_at), message);
         if (!design_.plants(Bug::no_terminator))
-            memory_.store(geometry_.behind(header_at, need), unpublished_header((index + 1) & kIndexMask),
+            memory_.store(geometry_.advance(header_at, need), unpublished_header((index + 1) & kIndexMask),
                           std::memory_order_relaxed);
         memory_.store(header_at, header, order(Site::publish));  // LP of ok
         tail += need;
@@ -451,7 +453,7 @@ private:
     Status copy_head(S& sink, const Head& head, H& hook) {
         std::byte* to = sink.reserve(head.length(), head.position);
         if (to == nullptr) return still_head(head.position) ? Status::too_large : Status::conflict;
-        hook.copying(head.length(), [&] { copy_out(to, payload_behind(head.at), head.length()); });
+        hook.copying(head.length(), [&] { copy_out(to, payload_after(head.at), head.length()); });
         return Status::ok;
     }
 
@@ -490,7 +492,7 @@ private:
                 if (taken == 0) return still_head(start) ? Status::too_large : Status::conflict;
                 break;
             }
-            direct.copying(head.length(), [&] { copy_out(to, payload_behind(head.at), head.length()); });
+            direct.copying(head.length(), [&] { copy_out(to, payload_after(head.at), head.length()); });
             position = head.next();
             ++taken;
         }

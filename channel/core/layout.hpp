@@ -101,10 +101,10 @@ public:
         return remainder >= capacity_ ? remainder - capacity_ : remainder;
     }
     Offset header_at(Position position) const { return ring_ + in_ring(position); }
-    // The offset that lies `bytes`, a ring at most, behind one in the ring.
-    Offset behind(Offset offset, u64 bytes) const {
-        const Offset there = offset + bytes;
-        return there < block_bytes() ? there : there - capacity_;
+    // The offset `bytes`, at most a ring, further round the ring.
+    Offset advance(Offset offset, u64 bytes) const {
+        const Offset next = offset + bytes;
+        return next < block_bytes() ? next : next - capacity_;
     }
 
 private:

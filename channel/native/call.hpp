@@ -88,7 +88,8 @@ inline void raise_block_error(const BlockError& error) {
     return parse_all(method, first_name, second_name, args, count, names, first, second);
 }
 
-inline bool to_deadline_in(PyObject* timeout, Nanoseconds& deadline) {
+// Of a number of seconds; one beyond a century leaves `deadline` as it is. False with a Python error set.
+inline bool seconds_to_deadline(PyObject* timeout, Nanoseconds& deadline) {
     const double seconds = PyFloat_AsDouble(timeout);
     if (seconds == -1.0 && PyErr_Occurred() != nullptr) {
         if (PyErr_ExceptionMatches(PyExc_OverflowError) == 0) return false;
@@ -110,7 +111,7 @@ inline bool to_deadline_in(PyObject* timeout, Nanoseconds& deadline) {
 // Seconds, or None, to a deadline. False with a Python error set.
 [[gnu::always_inline]] inline bool to_deadline(PyObject* timeout, Nanoseconds& deadline) {
     deadline = never;
-    return timeout == nullptr || timeout == Py_None || to_deadline_in(timeout, deadline);
+    return timeout == nullptr || timeout == Py_None || seconds_to_deadline(timeout, deadline);
 }
 
 // A number of messages to take at most. False with a Python error set.

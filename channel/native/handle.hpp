@@ -36,6 +36,8 @@ public:
     using Core = Channel<RealMemory, D>;
 
     explicit Handle(D design = D{}) : design_(design) {}
+    Handle(const Handle&) = delete;
+    Handle& operator=(const Handle&) = delete;
     ~Handle() {
         if (latest_.handle == this) latest_ = {};
     }
@@ -58,7 +60,7 @@ public:
 
     nb::dict state() {
         Core& core = taking_part();
-        const std::shared_ptr<Block> block = block_;  // a new object may run the collector, and that a finalizer's close()
+        const std::shared_ptr<Block> block = block_;  // the collector may run below, and in it a finalizer that closes
         Snapshot seen;
         Effort effort;
         if (const Status status = core.snapshot(seen, effort); status != Status::ok) {
@@ -315,7 +317,8 @@ private:
         core_.emplace(block_->memory(), block_->geometry(), chosen, &block_->me(), design_);
     }
 
-    // Whom the last call was of: to ask nanobind is a tenth of a call. Forgotten with the handle. Guarded by the GIL.
+    // The handle of the last call, and its Python object: to ask nanobind is a tenth of a call. Forgotten when the handle
+    // is destroyed, since another object may come to lie there. Guarded by the GIL.
     struct Latest {
         PyObject* self = nullptr;
         Handle* handle = nullptr;

@@ -23,7 +23,7 @@ namespace ipc::python {
 
 #if IPC_USES_OBJECTS_AGAIN
 
-// Two, for of `id = channel.write(...)` the int before is let go only afterwards.
+// Two: `id = channel.write(...)` lets go of the int before only when the call has returned the next.
 class RecentInts {
 public:
     [[gnu::always_inline]] PyObject* make(u64 value) {
@@ -48,8 +48,8 @@ private:
 
     struct Kept {
         PyObject* number = nullptr;
-        int shift = 0;  // of its first digit
-        // Has it as many digits?
+        int shift = 0;  // of its highest digit
+        // Is that the highest digit of `value` too? Then their numbers of digits, and so their sizes, are the same.
         bool fits(u64 value) const { return value >> shift != 0 && value >> shift <= PyLong_MASK; }
     };
 
