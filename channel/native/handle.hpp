@@ -153,8 +153,9 @@ public:
         if (of(self) == nullptr || !to_deadline(timeout, deadline)) return nullptr;  // before an iterator is used up
         nb::object held =
             nb::steal(PySequence_Fast(messages, "write_many() takes an iterable of bytes-like objects"));
-        // The caller's own list keeps nothing alive: others may take items out while the call waits.
-        if (held.ptr() == messages && PyList_CheckExact(messages)) held = nb::steal(PyList_AsTuple(messages));
+        // The caller's own list keeps nothing alive: whoever gives a view of his bytes may run code that changes it.
+        if (held.ptr() == messages && PyList_CheckExact(messages) && !only_bytes(messages))
+            held = nb::steal(PyList_AsTuple(messages));
         if (!held.is_valid()) return nullptr;
         return or_no_memory([&] { return write_batch(self, held.ptr(), deadline); });
     }
@@ -413,6 +414,31 @@ private:
         }
     }
 
+    static bool only_bytes(PyObject* list) {
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); ++i)
+            if (!PyBytes_CheckExact(PyList_GET_ITEM(list, i))) return false;
+        return true;
+    }
+
+    // Lets go of the GIL only once the messages are held.
+    class BatchHook : public GilHook {
+    public:
+        BatchHook(const std::shared_ptr<Block>& block, PayloadSource& source) : GilHook(block), source_(source) {}
+        template <class F>
+        bool waiting(F&& step) {
+            source_.hold();
+            return GilHook::waiting(std::forward<F>(step));
+        }
+        template <class F>
+        auto without_gil(F&& call) {
+            source_.hold();
+            return GilHook::without_gil(std::forward<F>(call));
+        }
+
+    private:
+        PayloadSource& source_;
+    };
+
     static PyObject* write_batch(PyObject* self, PyObject* sequence, Nanoseconds deadline) {
         const auto size = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(sequence));
         PayloadSource source(size);
@@ -420,7 +446,7 @@ private:
             if (!source.add(PySequence_Fast_GET_ITEM(sequence, static_cast<Py_ssize_t>(i)))) return nullptr;
         Handle* const handle = of(self);
         if (handle == nullptr) return nullptr;
-        GilHook hook(handle->block_);
+        BatchHook hook(handle->block_, source);
         Effort effort;
         std::size_t done = 0;
         const auto call = [&] { return handle->core_->write_many(source, size, done, deadline, effort, hook); };

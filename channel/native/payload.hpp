@@ -134,19 +134,35 @@ private:
     bool held_ = false;
 };
 
+// The messages of a batch. Bytes are borrowed from the caller's sequence until hold(): most batches are written without
+// letting go of the GIL, and a reference for each message would be a tenth of their time.
 class PayloadSource {
 public:
     explicit PayloadSource(std::size_t count) {
         messages_.reserve(count);
+        bytes_.reserve(count);
         ids_.reserve(count);
+    }
+    PayloadSource(const PayloadSource&) = delete;
+    PayloadSource& operator=(const PayloadSource&) = delete;
+    ~PayloadSource() {
+        if (!holding_) return;
+        for (PyObject* object : bytes_) Py_DECREF(object);
     }
     // False with a Python error set.
     bool add(PyObject* object) {
         Payload payload;
         if (!payload.take(object)) return false;
         messages_.push_back(payload.bytes());
-        if (payload.held()) held_.push_back(std::move(payload));  // bytes need no view, and most messages are bytes
+        if (payload.held()) views_.push_back(std::move(payload));
+        else bytes_.push_back(object);
         return true;
+    }
+    // From now on the sequence may be a list that other threads change. Needs the GIL the first time.
+    void hold() {
+        if (holding_) return;
+        for (PyObject* object : bytes_) Py_INCREF(object);
+        holding_ = true;
     }
     std::span<const std::byte> message(std::size_t i) const { return messages_[i]; }
     void accepted(std::size_t, Position id) { ids_.push_back(id); }
@@ -160,8 +176,10 @@ public:
 
 private:
     std::vector<std::span<const std::byte>> messages_;
-    std::vector<Payload> held_;
+    std::vector<PyObject*> bytes_;
+    std::vector<Payload> views_;  // of what is no bytes
     std::vector<Position> ids_;
+    bool holding_ = false;
 };
 
 }  // namespace ipc::python

@@ -287,16 +287,18 @@ def test_a_finalizer_that_closes_the_handle_while_its_state_is_told() -> None:
         gc.enable()
 
 
-def test_messages_are_held_until_they_are_written() -> None:
-    sent = [number.to_bytes(4, "little") * 50 for number in range(100)]
-    messages = [bytes(bytearray(message)) for message in sent]
+@pytest.mark.parametrize("kinds", [(bytes,), (bytes, bytearray)])
+@pytest.mark.parametrize("batch", [100, 2000])  # the GIL is let go where it waits, or from the start
+def test_messages_are_held_until_they_are_written(kinds: tuple[type[bytes | bytearray], ...], batch: int) -> None:
+    sent = [number.to_bytes(4, "little") * 50 for number in range(batch)]
+    messages: list[bytes | bytearray] = [kinds[i % len(kinds)](bytearray(message)) for i, message in enumerate(sent)]
     with Channel.create(capacity=4096) as channel:
         writer = threading.Thread(target=channel.write_many, args=(messages, 30))
         writer.start()
         first = channel.read(timeout=20)
         assert writer.is_alive(), "they do not fit"
         messages.clear()
-        others = [bytes(200) for _ in range(1000)]  # where the messages were
+        others = [bytes(200) for _ in range(3000)]  # where the messages were
         assert [first.data, *(channel.read(timeout=20).data for _ in sent[1:])] == sent
         writer.join(20)
         del others
