@@ -20,6 +20,7 @@ from harness.checks.capacity import most_inside
 from harness.checks.certificate import Action, QueueOperations, Small, replay
 from harness.checks.heads import heads_of
 from harness.checks.model import NEVER, NOT, Ints, Model
+from harness.checks.pending import without
 from harness.operation import NO_ID, Status
 
 __all__ = ["ATTEMPTS", "Attempt", "Bounded", "asks_for_search", "operations_of", "search"]
@@ -69,11 +70,11 @@ class Bounded:
 
 
 def asks_for_search(model: Model) -> bool:
-    """Is there anything that only the order of all operations decides: a FULL, more to fit than may have to, or a
-    MISMATCH that does not tell the head?"""
+    """Is there anything that only the order of all operations decides: a FULL, more to fit than may have to, a MISMATCH
+    that does not tell the head, or a pending skip of an entry that may be several messages?"""
     capacity = model.history.capacity
     bounded = capacity is not None and (len(model.full) > 0 or most_inside(model) > capacity)
-    return bounded or len(model.others) > 0
+    return bounded or len(model.others) > 0 or len(model.vague) > 0
 
 
 def search(model: Model, attempts: tuple[Attempt, ...] = ATTEMPTS) -> Bounded:
@@ -104,6 +105,7 @@ def search(model: Model, attempts: tuple[Attempt, ...] = ATTEMPTS) -> Bounded:
             first_seen=first,
             last_seen=last,
             removed=removed,
+            unnamed=operations.unnamed.view(np.uint8),
             width=attempt.width,
             widest=attempt.widest,
             ranked=model.count if attempt.in_order else 0,
@@ -205,12 +207,13 @@ def operations_of(model: Model) -> QueueOperations:
     unseen, peeks, others, empty, full = model.unseen, model.peeks, model.others, model.empty, model.full
     capacity = model.history.capacity
     skips, skipped_from = model.pending_skips
-    extra = len(skips) + len(model.anonymous)  # what they removed, if anything, is known by no row
+    takers = without(model.anonymous, model.vague)
+    extra = len(skips) + len(takers) + len(model.vague)  # what they removed, if anything, is known by no row
 
     action = np.full(len(rows) + extra, _NOTHING, np.uint8)
     value = np.full(len(action), NOT, np.int32)
     size = np.zeros(len(action), np.int64)
-    invoked = np.concatenate([rows["invoked"], skipped_from, model.anonymous])
+    invoked = np.concatenate([rows["invoked"], skipped_from, takers, model.vague])
     returned = np.full(len(action), NEVER)
     returned[: len(rows)] = rows["returned"]
     returned[: len(rows)][rows["status"] == Status.PENDING.value] = NEVER
@@ -224,6 +227,7 @@ def operations_of(model: Model) -> QueueOperations:
     ):
         action[places], value[places] = said, numbers
     action[empty.row], action[len(rows) + len(skips) :] = Action.EMPTY, Action.TAKE
+    action[len(action) - len(model.vague) :] = Action.TAKE_UNNAMED
     invoked[empty.row] = empty.inv
     if capacity is not None:
         action[full.row], invoked[full.row], size[full.row] = Action.FULL, full.inv, full.size
@@ -241,6 +245,7 @@ def operations_of(model: Model) -> QueueOperations:
         before=_before(model, chosen),
         row=np.where(chosen < len(rows), chosen, NOT).astype(np.int32),
         cost=cost,
+        unnamed=model.unnamed,
         capacity=int(cost.sum()) if capacity is None else capacity,
     )
 

@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from harness.checks.model import NEVER, NOT, Ints
+from harness.checks.model import NEVER, NOT, Bools, Ints
 
 __all__ = ["Action", "QueueOperations", "replay"]
 
@@ -26,10 +26,12 @@ class Action(IntEnum):
     REMOVE = 1
     TAKE = 2
     """Removes whatever is at the head."""
-    PEEK = 3
-    EMPTY = 4
-    FULL = 5
-    OTHER = 6
+    TAKE_UNNAMED = 3
+    """The same, of an entry whose id no record gives to a value."""
+    PEEK = 4
+    EMPTY = 5
+    FULL = 6
+    OTHER = 7
     """Something is at the head, and not the value."""
 
 
@@ -40,8 +42,8 @@ class QueueOperations:
     Attributes:
         action: `Action`. value: dense number, NOT where the action has none. size: of FULL, the accounted bytes that
             did not fit. invoked, returned: ns; NEVER: it may have had its effect or not. before: the operation before
-            in the same batch, or NOT. row: in the history. cost: per value, its accounted bytes. capacity: of the
-            queue, likewise.
+            in the same batch, or NOT. row: in the history. cost: per value, its accounted bytes; unnamed: per value,
+            is its entry id unknown? capacity: of the queue, accounted bytes.
     """
 
     action: npt.NDArray[np.uint8]
@@ -52,6 +54,7 @@ class QueueOperations:
     before: Small
     row: Small
     cost: Ints
+    unnamed: Bools
     capacity: int
 
     def __len__(self) -> int:
@@ -103,7 +106,7 @@ def _differs(operations: QueueOperations, order: Small) -> str:
     """What the sequential queue does otherwise."""
     action, value = operations.action[order], operations.value[order]
     went_in = value[action == Action.WRITE]
-    leaves = (action == Action.REMOVE) | (action == Action.TAKE)
+    leaves = (action == Action.REMOVE) | (action == Action.TAKE) | (action == Action.TAKE_UNNAMED)
     writes, removals = (np.cumsum(which, dtype=np.int32) for which in (action == Action.WRITE, leaves))
     if (removals > writes).any():
         return "something is removed from an empty queue"
@@ -116,6 +119,9 @@ def _differs(operations: QueueOperations, order: Small) -> str:
     gone = removals[named] - leaves[named]
     if (gone >= writes[named]).any() or (went_in[np.minimum(gone, len(went_in) - 1)] != value[named]).any():
         return "another value was at the head"
+    taken = went_in[removals[action == Action.TAKE_UNNAMED] - 1]
+    if not operations.unnamed[taken].all():
+        return "a value was removed as an entry that it is not"
     if (writes != removals)[action == Action.EMPTY].any():
         return "the queue was not empty"
     other = action == Action.OTHER

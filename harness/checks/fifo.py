@@ -7,7 +7,7 @@ Emmi & Enea, *Sound, complete, and tractable linearizability monitoring for conc
 below is a sort and a sweep. FULL, and a MISMATCH that does not tell the head, are decided soundly only: a violation
 reported is one. A search decides what that leaves open, and the verdict says when it could not tell.
 
-Rules: NOWHERE, REPEAT, FRESH, ORDER, HEAD, PEEK AFTER REMOVAL, EMPTY; FULL, OVERFLOW, MISMATCH.
+Rules: NOWHERE, REPEAT, FRESH, ORDER, HEAD, PEEK AFTER REMOVAL, EMPTY; FULL, OVERFLOW, MISMATCH; CAPACITY, SKIP.
 
 Terms, per value v: write [ei, er]; removal [di, dr] (never: NEVER). m(v): the earliest return of a head operation (peek
 or removal) of v; M(v): the latest invocation of one, NEVER if v was not removed.
@@ -15,7 +15,6 @@ or removal) of v; M(v): the latest invocation of one, NEVER if v was not removed
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -36,7 +35,7 @@ from harness.checks.heads import (
 )
 from harness.checks.mismatch import mismatch_violations
 from harness.checks.model import ALWAYS, NOT, Ints, Model, model_of
-from harness.checks.pending import entangled, generous, leftovers, match_pending
+from harness.checks.pending import entangled, generous, leftovers, match_pending, without
 from harness.checks.shrink import shrink
 from harness.checks.violation import LONGEST_WITNESS, Violation
 from harness.history import HEAD_UNTOLD, History
@@ -58,27 +57,13 @@ def check_fifo(history: History, model: Model | None = None) -> Verdict:
         history: to judge. model: ``model_of(history)``, where the caller has it already.
     """
     model = model or model_of(history)
-    verdict = _judged(history, model)
-    if verdict.outcome is not Outcome.PASS or not len(model.vague):
-        return verdict
-    # they took more than they can have: nothing of a violation, nor of a pass unless it holds without them
-    certain = replace(model, anonymous=_without(model.anonymous, model.vague), vague=model.vague[:0])
-    without = _judged(history, certain)
-    if without.outcome is Outcome.PASS:
-        return without
-    open_question = (
-        f"which of several messages the {counted(len(model.vague), 'pending skip')} of unknown entries removed"
-    )
-    return Verdict.inconclusive(
-        PROPERTY, f"no violation found; {open_question} could not be decided", verdict.assertions
-    )
-
-
-def _without(times: Ints, some: Ints) -> Ints:
-    """Sorted times less some of them."""
-    left = Counter(times.tolist())
-    left.subtract(some.tolist())
-    return np.array(sorted(left.elements()), np.int64)
+    if len(model.vague):
+        # they may as well have removed nothing, and that needs no search
+        certain = replace(model, anonymous=without(model.anonymous, model.vague), vague=model.vague[:0])
+        verdict = _judged(history, certain)
+        if verdict.outcome is Outcome.PASS:
+            return verdict
+    return _judged(history, model)
 
 
 def _judged(history: History, model: Model) -> Verdict:
@@ -110,10 +95,13 @@ def _judged(history: History, model: Model) -> Verdict:
     if violation is not None:
         return _failed(_shrunk(history, violation), assertions)
     rows = tuple(row for row in found.rows if row != NOT)[-LONGEST_WITNESS:]
-    if history.capacity is None or (len(model.others) and search(_without_others(model)).linearizable):
+    others_alone = history.capacity is None and not len(model.vague)
+    if len(model.others) and (others_alone or search(_without_others(model)).linearizable):
         rule, problem = "MISMATCH", "no order has another message at the head for every skip that says so"
-    else:
+    elif history.capacity is not None:
         rule, problem = "CAPACITY", f"no order fits a queue of capacity {history.of_capacity(history.capacity)}"
+    else:
+        rule, problem = "SKIP", "no order explains all, whichever message a pending skip of an unknown entry removed"
     sentence = f"{problem}: at the return of the last of these none goes on ({effort})"
     return _failed(Violation(rule, sentence, rows), assertions)
 
@@ -136,6 +124,9 @@ def _nameless(model: Model) -> str:
 
 def _open_question(model: Model, guessed: bool) -> str:
     questions = ["which messages the pending removals took could not be decided"] if guessed else []
+    if len(model.vague):
+        skips = f"{counted(len(model.vague), 'pending skip')} of unknown entries"
+        questions.append(f"which of several messages the {skips} removed could not be decided")
     if model.history.capacity is not None:
         questions.append(f"{len(model.full):,} FULL and whether all fitted are not fully decided")
     if len(model.others):

@@ -23,7 +23,7 @@ FIFO = "fifo"
 BUDGET_S = 60.0
 _MOST_WAYS = 120
 _MOST_ROWS = 1_000_000
-_COUNTING = ("FULL", "OVERFLOW", "CAPACITY")
+_COUNTING = ("FULL", "OVERFLOW", "CAPACITY", "SKIP")
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,9 @@ class Model:
         full: intervals in which a message of `size` did not fit at an instant (FULL, write TIMEOUT).
         unseen: pending writes that nobody saw; they may count for FULL.
         anonymous: inv of pending removals that may have taken any value, sorted.
-        vague: those among them that can have taken one value alone, but nobody told which.
+        vague: those among them that can have taken one value alone, but nobody told which; one of `unnamed`, then.
+        unnamed: of each value, and of each of `unseen` behind them, whether it may be what a vague one took: it stayed,
+            and no record tells its entry id. All False where none is vague.
         pending_skips: pending skip of an entry whose value is known, or told instead of an id: (value, inv).
         write_order, read_order: rows of batches, in order: (group, value) with groups contiguous.
     """
@@ -104,6 +106,7 @@ class Model:
     unseen: Observations
     anonymous: Ints
     vague: Ints
+    unnamed: Bools
     pending_skips: tuple[Ints, Ints]
     write_order: tuple[Ints, Ints]
     read_order: tuple[Ints, Ints]
@@ -182,6 +185,7 @@ class _Meant:
     Attributes:
         row, holder, value: of a skip that can have removed one message alone; a row that has that message; the message.
         anything: rows of skips that may have removed any. vague: of skips of an entry that may be several messages.
+        nameless: where there are vague ones, rows of the writes of these messages.
     """
 
     row: Ints
@@ -189,6 +193,7 @@ class _Meant:
     value: npt.NDArray[np.uint64]
     anything: Ints
     vague: Ints
+    nameless: Ints
 
 
 def _meant(
@@ -202,7 +207,7 @@ def _meant(
             pending write of it, and the skip that removed it, may as well never have happened.
     """
     if not len(left):
-        return _Meant(left, left, np.zeros(0, np.uint64), left, left)
+        return _Meant(left, left, np.zeros(0, np.uint64), left, left, left)
     entry, value = rows["id"], rows["value"]
     written = np.flatnonzero(writes)
     telling = np.flatnonzero((writes | peeks | gone) & (entry != NO_ID))
@@ -234,7 +239,7 @@ def _meant(
         holder += nameless.tolist() * len(unknown)
     vague = list(unknown.values()) if len(nameless) > 1 else []
     rows_of = [np.array(numbers, np.int64) for numbers in (row, holder, anything, vague)]
-    return _Meant(rows_of[0], rows_of[1], value[rows_of[1]], *rows_of[2:])
+    return _Meant(rows_of[0], rows_of[1], value[rows_of[1]], *rows_of[2:], nameless if vague else nameless[:0])
 
 
 def _places_of(column: npt.NDArray[np.uint64], rows: Ints, wanted: npt.NDArray[np.uint64]) -> dict[int, int]:
@@ -354,6 +359,8 @@ def model_of(history: History) -> Model:
     anonymous = pending & among(kind, _ANONYMOUS)
     anonymous[meant.anything] = True
     vague = np.sort(inv[meant.vague])
+    nameless = np.zeros(len(rows) + 1, np.bool_)  # of NOT, too, it is False
+    nameless[meant.nameless] = True
 
     batched = np.flatnonzero(batch)
 
@@ -381,6 +388,7 @@ def model_of(history: History) -> Model:
         unseen=unseen,
         anonymous=np.sort(np.append(inv[anonymous], vague)),
         vague=vague,
+        unnamed=nameless[np.append(write_row, unseen.row)],
         pending_skips=(number[meant.holder], inv[meant.row]),
         write_order=batches(surely),  # one that may never have happened is before nobody
         read_order=batches(removals),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,14 @@ import numpy as np
 from harness.checks.heads import Heads, heads_of
 from harness.checks.model import NEVER, NOT, Bools, Ints, Model
 
-__all__ = ["entangled", "generous", "leftovers", "match_pending"]
+__all__ = ["entangled", "generous", "leftovers", "match_pending", "without"]
+
+
+def without(times: Ints, some: Ints) -> Ints:
+    """Sorted times less some of them."""
+    left = Counter(times.tolist())
+    left.subtract(some.tolist())
+    return np.array(sorted(left.elements()), np.int64)
 
 
 def leftovers(model: Model) -> Bools:

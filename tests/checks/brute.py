@@ -266,6 +266,23 @@ def _untold(generator: np.random.Generator, capacity: int | None) -> list[Row]:
     return rows
 
 
+def _nameless(generator: np.random.Generator, capacity: int | None) -> list[Row]:
+    """Skips that never returned, of entries that may be several messages: few of them have told their ids."""
+    rows = linearizable_rows(generator, capacity, pending_share=0.2)
+    if generator.random() < 0.5:
+        rows = corrupted_rows(generator, rows)
+    for row in rows:
+        if Kind(int(row["kind"])).writes and int(row["status"]) == Status.OK and generator.random() < 0.4:
+            row["id"] = 16 * (int(row["value"]) + 1)
+    removals = [i for i, row in enumerate(rows) if Kind(int(row["kind"])).removes and int(row["status"]) == Status.OK]
+    for index in generator.permutation(removals)[: int(generator.integers(1, 3))].tolist():
+        known = generator.random() < 0.5
+        entry = int(rows[index]["value"]) + 1 if known else int(generator.integers(1, 9))
+        begin = int(rows[index]["invoked"])
+        rows[index] = operation_record(Kind.SKIP, Status.PENDING, begin, PENDING_RETURN, target=16 * entry)
+    return rows
+
+
 def mixed(generator: np.random.Generator, batches: bool, peeks: bool, pending: bool) -> list[Row]:
     """A few writes and reads that may be batches, in random order and at random times, with all that is asked for."""
     span = int(generator.choice([4, 8, 14]))
@@ -336,4 +353,5 @@ FAMILIES: dict[str, Callable[[np.random.Generator, int | None], list[Row]]] = {
     "batched": _batched_history,
     "untold": _untold,
     "sized": _sized,
+    "nameless": _nameless,
 }

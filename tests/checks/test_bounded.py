@@ -15,7 +15,7 @@ from harness.checks.bounded import ATTEMPTS, Attempt, search
 from harness.checks.certificate import Action, QueueOperations, replay
 from harness.checks.model import model_of
 from harness.history import PENDING_RETURN, History, operation_record
-from harness.operation import Kind, Status
+from harness.operation import NO_ID, Kind, Status
 from harness.verdict import Outcome
 
 
@@ -99,7 +99,7 @@ def test_each_engine_alone(attempt: Attempt, family: str, histories: int) -> Non
 def test_witnesses_of_what_a_capacity_breaks(family: str, histories: int) -> None:
     """No order gets beyond the latest return in it; messages that did not fit prove it by themselves."""
     generator = np.random.default_rng(6)
-    proved = dict.fromkeys(["FULL", "OVERFLOW", "CAPACITY", "MISMATCH"], 0)
+    proved = dict.fromkeys(["FULL", "OVERFLOW", "CAPACITY", "MISMATCH", "SKIP"], 0)
     for _ in range(histories // 2):
         history = drawn(family, generator)
         verdict = check_fifo(history)
@@ -111,6 +111,7 @@ def test_witnesses_of_what_a_capacity_breaks(family: str, histories: int) -> Non
         if verdict.rule == "OVERFLOW":
             told = rows["status"] == Status.PENDING
             told[shown] = True
+            told |= (rows["id"] != NO_ID) & np.isin(rows["id"], rows["target"])  # who names what a skip meant
             part = History(rows[told], history.capacity)
         else:
             part = until(history, int(rows["returned"][shown].max()))
@@ -181,6 +182,7 @@ def sequential() -> QueueOperations:
         before=np.full(count, -1, np.int32),
         row=np.arange(count),
         cost=np.array([16, 16]),
+        unnamed=np.array([False, True]),
         capacity=32,
     )
 
@@ -220,6 +222,27 @@ def test_a_certificate_keeps_to_real_time_to_batches_and_to_what_fits() -> None:
     assert objection(batch, *range(7)) == ""
     assert "batch" in objection(replace(batch, before=np.array([1, -1, -1, -1, -1, -1, -1], np.int32)), *range(7))
     assert "more is inside" in objection(replace(true, capacity=16), *range(7))
+
+
+def test_what_an_unknown_entry_may_be_is_kept_to() -> None:
+    true = sequential()
+    last = np.array([*true.action[:5], Action.TAKE_UNNAMED, Action.EMPTY], np.uint8)
+    assert objection(replace(true, action=last), *range(7)) == ""
+    assert "that it is not" in objection(replace(true, action=last, unnamed=np.array([True, False])), *range(7))
+
+
+def test_a_skip_of_an_unknown_entry_removed_no_message_whose_entry_is_known() -> None:
+    rows = [
+        operation_record(Kind.WRITE, Status.OK, 0, 1, 1, size=8, id=16),
+        operation_record(Kind.WRITE, Status.OK, 7, 20, 2, size=8),
+        operation_record(Kind.WRITE, Status.OK, 7, 20, 3, size=8),
+        operation_record(Kind.SKIP, Status.PENDING, 4, PENDING_RETURN, target=99),
+        operation_record(Kind.TRY_READ, Status.EMPTY, 8, 9),
+    ]
+    verdict = check_fifo(History.of(rows))
+    assert (verdict.outcome, verdict.rule) == (Outcome.FAIL, "SKIP")
+    rows[0]["id"] = NO_ID
+    assert check_fifo(History.of(rows)).outcome is Outcome.PASS
 
 
 def test_a_search_that_errs_is_caught_by_the_replay(monkeypatch: pytest.MonkeyPatch) -> None:

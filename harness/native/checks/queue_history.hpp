@@ -18,6 +18,7 @@ enum class Action : std::uint8_t {
     write,   // the value goes in
     remove,  // the value is at the head, and leaves
     take,    // whatever is at the head leaves: a removal that never said what it removed
+    take_unnamed,  // the same, of an entry whose id no record gives to a value
     peek,    // the value is at the head
     empty,   // nothing is inside
     full,    // so much more would not fit
@@ -40,6 +41,7 @@ struct QueueHistory {
     std::span<const Time> first_seen;       // earliest return of an operation that met it at the head
     std::span<const Time> last_seen;        // latest call of one; of a value that stayed, of one that may have taken it
     std::span<const std::uint8_t> removed;  // by a removal that said so?
+    std::span<const std::uint8_t> unnamed;  // is its entry id unknown?
 
     static std::size_t at(Index index) { return static_cast<std::size_t>(index); }
 

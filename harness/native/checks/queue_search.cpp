@@ -34,7 +34,7 @@ std::tuple<int, nb::bytes, Index, std::uint64_t, std::size_t> search_queue(
     const Array<std::int64_t>& size, const Array<Time>& invoked, const Array<Time>& returned,
     const Array<Index>& before, const Array<std::int64_t>& cost, const Array<Index>& rank,
     const Array<Time>& first_seen, const Array<Time>& last_seen, const Array<std::uint8_t>& removed,
-    std::size_t width, std::size_t widest, Index ranked, std::uint64_t steps) {
+    const Array<std::uint8_t>& unnamed, std::size_t width, std::size_t widest, Index ranked, std::uint64_t steps) {
     const std::size_t operations = action.shape(0), values = cost.shape(0);
     const QueueHistory history{
         capacity,
@@ -49,6 +49,7 @@ std::tuple<int, nb::bytes, Index, std::uint64_t, std::size_t> search_queue(
         column(first_seen, values, "first_seen"),
         column(last_seen, values, "last_seen"),
         column(removed, values, "removed"),
+        column(unnamed, values, "unnamed"),
     };
     in_range(history.values, values, "value");
     in_range(history.befores, operations, "before");
@@ -66,8 +67,8 @@ std::tuple<int, nb::bytes, Index, std::uint64_t, std::size_t> search_queue(
 void bind_queue_search(nb::module_& module) {
     module.def("search_queue", &search_queue, nb::kw_only(), nb::arg("capacity"), nb::arg("action"), nb::arg("value"),
                nb::arg("size"), nb::arg("invoked"), nb::arg("returned"), nb::arg("before"), nb::arg("cost"),
-               nb::arg("rank"), nb::arg("first_seen"), nb::arg("last_seen"), nb::arg("removed"), nb::arg("width"),
-               nb::arg("widest"), nb::arg("ranked"), nb::arg("steps"),
+               nb::arg("rank"), nb::arg("first_seen"), nb::arg("last_seen"), nb::arg("removed"), nb::arg("unnamed"),
+               nb::arg("width"), nb::arg("widest"), nb::arg("ranked"), nb::arg("steps"),
                "Search for a linearization of a bounded FIFO queue (harness/native/checks/queue_search.hpp).\n\n"
                "Returns (0 linearizable, 1 refuted or 2 unknown; the certificate, int32; the operation where it is stuck, "
                "or -1; operations tried; configurations held at once).");

@@ -189,7 +189,8 @@ private:
             case Action::remove:
                 if (history_.optional(operation)) now_.takers.push_back(operation);
                 break;
-            case Action::take: now_.takers.push_back(operation); break;
+            case Action::take:
+            case Action::take_unnamed: now_.takers.push_back(operation); break;
             default:
                 now_.lookers.push_back(operation);
                 for (Configuration& configuration : now_.configurations) {
@@ -440,16 +441,26 @@ private:
         if (wanted == Action::write || wanted == Action::full)  // in rather than out
             std::rotate(moves_.begin() + from, moves_.begin() + writes_from, moves_.end());
         if (work_.nothing()) return;
-        bool anybody = false;
+        Index anybody = kNone;
         for (const Index operation : now_.takers) {
             if (done(operation) || !may(operation)) continue;
             if (history_.action(operation) == Action::remove) {
                 if (history_.value(operation) == work_.first()) moves_.push_back(operation);
-            } else if (!anybody && !history_.removed[at(work_.first())]) {
-                moves_.push_back(operation);  // those that said nothing are alike: the earliest first
-                anybody = true;
+            } else if (rather(operation, anybody)) {
+                anybody = operation;
             }
         }
+        if (anybody != kNone) moves_.push_back(anybody);
+    }
+
+    // Of those that may have taken the head and did not say what they took, this one rather than the other? Alike, the
+    // earliest; else the one that may take less, for whoever waits may take anything later.
+    bool rather(Index taker, Index other) const {
+        if (history_.removed[at(work_.first())]) return false;
+        if (history_.action(taker) == Action::take_unnamed)
+            return history_.unnamed[at(work_.first())] &&
+                   (other == kNone || history_.action(other) == Action::take);
+        return other == kNone;
     }
 
     // False if this closure was here before: the same operations, and what went in in the same order.
