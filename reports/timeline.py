@@ -212,6 +212,14 @@ class _Axis:
         share = (place - low) / (high - low) if high > low else 0.0
         return self.times[after - 1] + share * (self.times[after] - self.times[after - 1])
 
+    def at(self, time: int) -> float:
+        """Of any instant of the axis."""
+        if len(self.times) == 1:
+            return self.places[0]
+        after = min(max(bisect.bisect_left(self.times, time), 1), len(self.times) - 1)
+        share = (time - self.times[after - 1]) / (self.times[after] - self.times[after - 1])
+        return self.places[after - 1] + share * (self.places[after] - self.places[after - 1])
+
 
 def _grid(axis: _Axis, clock: str, height: int, lanes: int) -> list[str]:
     """Lanes, ticks, and the gaps that were cut."""
@@ -220,13 +228,21 @@ def _grid(axis: _Axis, clock: str, height: int, lanes: int) -> list[str]:
         for lane in range(1, lanes, 2)
     ]
     finest = _TICKS * _FINER[0] * _FINER[1]
-    for tick in range(finest):
-        level = 0 if tick % (_FINER[0] * _FINER[1]) == 0 else 1 if tick % _FINER[1] == 0 else 2
-        place = 1.0 + 98.0 * tick / finest
-        words = _time(round(axis.time(place)) - axis.begin, clock)
-        parts.append(f'<text x="{place:.2f}%" y="12" class="t{level}">{words}</text>')
-        if level == 0:
-            parts.append(f'<line x1="{place:.2f}%" x2="{place:.2f}%" y1="16" y2="{height}" class="g"/>')
+    steps = (_FINER[0] * _FINER[1], _FINER[1], 1)
+    labelled: set[str] = set()
+    for level, step in enumerate(steps):
+        for tick in range(0, finest, step):
+            if level and tick % steps[level - 1] == 0:
+                continue  # stands already
+            time = round(axis.time(1.0 + 98.0 * tick / finest))
+            words = _time(time - axis.begin, clock)
+            if words in labelled:  # a short history has fewer instants than there are ticks
+                continue
+            labelled.add(words)
+            place = axis.at(time)  # which is not where it was before it was rounded
+            parts.append(f'<text x="{place:.2f}%" y="12" class="t{level}">{words}</text>')
+            if level == 0:
+                parts.append(f'<line x1="{place:.2f}%" x2="{place:.2f}%" y1="16" y2="{height}" class="g"/>')
     lengths = {number: axis.times[number + 1] - axis.times[number] for number in axis.gaps}
     said: list[float] = []
     for number, length in sorted(lengths.items(), key=lambda item: -item[1]):

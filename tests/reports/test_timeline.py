@@ -102,6 +102,16 @@ def test_a_gap_of_days_leaves_room_for_nanoseconds() -> None:
     assert any("1e+06 s" in (text.text or "") for text in svg.iter(f"{SVG}text") if text.get("class") == "cut")
 
 
+def test_no_tick_of_a_short_history_says_what_another_one_says() -> None:
+    _, svg = drawn(Timeline((call(0, "0", 1, 2), call(1, "1", 3, 4), call(2, "1", 5, 7)), 3))
+    ticks = {text.text: text for text in svg.iter(f"{SVG}text") if re.fullmatch("t[012]", text.get("class", ""))}
+    every = [text for text in svg.iter(f"{SVG}text") if re.fullmatch("t[012]", text.get("class", ""))]
+    assert len(ticks) == len(every)
+    second = next(bar for bar in bars(svg) if bar.get("id") == "op=1")
+    at = float(ticks["2 ns"].get("x", "").rstrip("%"))
+    assert at == pytest.approx(float(second.get("x", "").rstrip("%")), abs=0.01), "a tick stands where its instant is"
+
+
 def test_an_even_history_has_no_gaps() -> None:
     _, svg = drawn(Timeline(tuple(call(row, "0", 10 * row, 10 * row + 5) for row in range(50)), 50))
     assert not [one for one in svg.iter() if one.get("class") == "gap"]
