@@ -48,7 +48,7 @@ def bench_curves(record: RunRecord, prefix: str) -> Iterator[Plot]:
         (
             "lateness",
             "Latency beside the peers",
-            "Between two processes, on an axis of nines; a round trip is there and back.",
+            "Between two processes, on an axis of nines; a round trip is there and back. Thick: the channel.",
             lambda: _lateness(record.details.get("latencies", ())),
         ),
         (

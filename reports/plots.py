@@ -39,6 +39,8 @@ _KINDS = (
 )
 _MARKERS = "osD^vP*Xh"
 _DASHES = {"native": "-", "api": (0, (4, 2))}
+_DASHED = "Solid: native scripts; dashed: through the Python API."
+"""What every caption says whose lines have a dash by mode."""
 _COLUMNS = 2
 _CHANGES = (-90, -50, -25, -10, -5, 0, 5, 10, 25, 50, 100, 1_000, 10_000)
 """Ticks, in %."""
@@ -72,25 +74,27 @@ def performance(records: Sequence[RunRecord]) -> Iterator[Plot]:
         (
             "throughput",
             "Throughput over time",
-            "Operations that returned per second, in slices of the run; solid: native scripts, dashed: Python API.",
+            f"Operations that returned per second, in slices of the run. {_DASHED}",
             _throughput,
         ),
         (
             "workers",
             "Throughput by worker",
-            "Operations per second of each worker, from its first call to its last response; waiting is part of it.",
+            "Operations per second of each worker, from its first call to its last response; waiting is part of it. "
+            "The last worker is the harness itself, which reads what is left when the others have ended.",
             _by_worker,
         ),
         (
             "latency",
             "Latency percentiles",
-            "Time from call to return, on an axis of nines; waiting for a message or for space is part of it.",
+            "Time from call to return, on an axis of nines; waiting for a message or for space is part of it. "
+            + _DASHED,
             _latency,
         ),
         (
             "retries",
             "Retry histograms",
-            "How many operations needed so many retries; counts on a log axis, powers of two beyond 16.",
+            "How many operations needed so many retries; counts on a log axis, powers of two beyond 16. " + _DASHED,
             _retries,
         ),
     ]

@@ -85,7 +85,10 @@ def _explored(records: Sequence[RunRecord]) -> Section:
         rows,
         frozenset({"executions", "cut in a wait", "left at a bound", "distinct histories"}),
     )
-    text = "Every step of the same core, chosen by the explorer. What was not exhausted says nothing of the rest."
+    text = (
+        "Every step of the same core, chosen by the explorer. What was not exhausted says nothing of the rest. "
+        "The words are in the glossary at the end of this page."
+    )
     return Section("explored", "Exploration", text, [table])
 
 
@@ -101,10 +104,10 @@ def _checked(records: Sequence[RunRecord]) -> Section:
 
 def _detection(records: Sequence[RunRecord]) -> Section:
     planted = [entry for record in records for entry in record.details.get("mutants", ())]
-    tiers: dict[str, list[bool]] = {}
+    places: dict[str, list[bool]] = {}
     for entry in planted:
-        tiers.setdefault(str(entry.get("tier", "")), []).append(bool(entry.get("killed")))
-    totals = [[tier, f"{sum(killed)}/{len(killed)}"] for tier, killed in tiers.items()]
+        places.setdefault(str(entry.get("tier", "")), []).append(bool(entry.get("killed")))
+    totals = [[place, f"{sum(killed)}/{len(killed)}"] for place, killed in places.items()]
     rows = [
         [
             str(entry.get("name", "")),
@@ -119,7 +122,7 @@ def _detection(records: Sequence[RunRecord]) -> Section:
     ]
     columns = (
         "planted bug",
-        "tier",
+        "where",
         "result",
         "by rule",
         "time",
@@ -127,7 +130,7 @@ def _detection(records: Sequence[RunRecord]) -> Section:
         "what one has to follow",
     )
     tables = [
-        Table("Found, by tier", ("tier", "found"), totals, frozenset({"found"})),
+        Table("Found, by where it was looked for", ("where", "found"), totals, frozenset({"found"})),
         Table("Planted bugs", columns, rows, frozenset({"time", "steps of the counterexample"})),
     ]
     bugs = {str(entry.get("name", "")) for entry in planted}
