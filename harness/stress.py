@@ -149,9 +149,7 @@ def stress(
     verdicts += lost
     verdicts += [check_coverage(events, scenario.exercises), _self_test_verdict(self_test)]
     outcome, reason = Verdict.overall(verdicts)
-    if failed:
-        progress("reproducing")
-    failures = _failures(scenario, program, execution, verdicts, cell) if failed else ()
+    failures = _failures(scenario, program, execution, verdicts, cell, progress) if failed else ()
     record = RunRecord(
         kind="stress",
         scenario=scenario.name,
@@ -270,13 +268,18 @@ def _deaths(execution: Execution) -> Verdict:
 
 
 def _failures(
-    scenario: Scenario, program: Program, execution: Execution, verdicts: list[Verdict], cell: Cell
+    scenario: Scenario,
+    program: Program,
+    execution: Execution,
+    verdicts: list[Verdict],
+    cell: Cell,
+    progress: Callable[[str], object],
 ) -> tuple[Failure, ...]:
     """Each failed verdict, with its witness, and a command that was run again before it is shown."""
     failed = [verdict for verdict in verdicts if verdict.outcome is Outcome.FAIL]
     command = _reproduce_command(scenario, program, cell)
     # running the program again does not kill a worker again
-    again, tries = _reproduce(program, cell, {verdict.property for verdict in failed} - {"workers"})
+    again, tries = _reproduce(program, cell, {verdict.property for verdict in failed} - {"workers"}, progress)
     died = [death for death in execution.dead if not death.planned]
     timelines = _timelines(execution, failed)
     return tuple(
@@ -311,13 +314,16 @@ def _timelines(execution: Execution, failed: list[Verdict]) -> list[Timeline | N
     return timelines
 
 
-def _reproduce(program: Program, cell: Cell, properties: set[str]) -> tuple[dict[str, int], int]:
+def _reproduce(
+    program: Program, cell: Cell, properties: set[str], progress: Callable[[str], object]
+) -> tuple[dict[str, int], int]:
     """Run the program again; by property, how often it failed again, and in how many tries."""
     begin = time.monotonic()
     again: dict[str, int] = {}
     tries = 0
     while properties and tries < REPRODUCTIONS and (tries == 0 or time.monotonic() - begin < REPRODUCTION_BUDGET_S):
         tries += 1
+        progress(f"it failed; running it again, {tries} of at most {REPRODUCTIONS}")
         for verdict in judge(program, run_program(program, cell)):
             if verdict.outcome is Outcome.FAIL and verdict.property in properties:
                 again[verdict.property] = again.get(verdict.property, 0) + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["cause_of", "counted", "plural", "shown"]
+__all__ = ["again", "cause_of", "counted", "plural", "shown"]
 
 _TAKE_ES = ("s", "x", "ch", "sh")
 _VOWELS = "aeiou"
@@ -23,6 +23,16 @@ def plural(noun: str, count: int) -> str:
 def counted(count: int, noun: str) -> str:
     """``1 assertion``, ``2,000 assertions``."""
     return f"{count:,} {plural(noun, count)}"
+
+
+def again(reproduced: str) -> str:
+    """How often a property failed again, as a record has it (``"5/5"``), in words that nobody takes wrong."""
+    failed, slash, tries = reproduced.partition("/")
+    if not slash:
+        return reproduced  # "not tried"
+    if failed == "0":
+        return f"this did not fail again in {counted(int(tries), 'try')}; what happened above stands, and is rare"
+    return f"reproduced {reproduced}"
 
 
 def shown(value: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from harness.record import RunRecord
 from harness.verdict import Outcome, Verdict
+from harness.words import again
 from reports.results import variant
 
 __all__ = ["render"]
@@ -59,7 +60,7 @@ def _told(record: RunRecord, verdict: Verdict) -> list[str]:
     for failure in record.failures:
         if (failure.property, failure.rule) == (verdict.property, verdict.rule):
             lines += failure.operations
-            lines += [f"again: {failure.command} (reproduced {failure.reproduced})"] if failure.command else []
+            lines += [f"again: {failure.command} ({again(failure.reproduced)})"] if failure.command else []
             lines += [line for line in (failure.exit, failure.last_words) if line]
     return lines
 

@@ -18,7 +18,7 @@ import jinja2
 
 from harness.record import Failure, RunRecord, Timeline
 from harness.verdict import Outcome
-from harness.words import counted, plural
+from harness.words import again, counted, plural
 from reports.interleaving import Lines, lines
 from reports.plots import Plot, performance
 from reports.results import assertions, label, operations, overall, variant
@@ -249,6 +249,7 @@ def _environment(limits: _Limits) -> jinja2.Environment:
     environment.filters |= {
         "count": _count,
         "counted": counted,
+        "again": again,
         "time": _time,
         "label": label,
         "mark": _MARKS.__getitem__,
@@ -288,7 +289,9 @@ def _environment_table(records: Sequence[RunRecord]) -> list[tuple[str, list[str
             found[name] = [f"{numbers[0]:g} to {numbers[-1]:g}" if len(numbers) > 1 else f"{numbers[0]:g}"]
     if "load" in found:
         found["load after"] = found.pop("load")
-    found["seed"] = list(dict.fromkeys(str(record.seed) for record in records))
+    drawn = [record for record in records if record.kind == "stress"]  # nothing else is drawn from the record's seed
+    if drawn:
+        found["seed of the programs"] = list(dict.fromkeys(str(record.seed) for record in drawn))
     return [(name, values[:12]) for name, values in found.items()]
 
 

@@ -16,7 +16,7 @@ import click
 from harness.cli import EXIT_ENVIRONMENT
 from harness.commands.outputs import open_outputs
 from harness.commands.seconds import Seconds
-from harness.words import counted, plural
+from harness.words import again, counted, plural
 
 if TYPE_CHECKING:
     from harness.commands.talk import Talk
@@ -52,7 +52,7 @@ class _Range(click.ParamType[tuple[int, int]]):
     type=click.Choice(["threads", "processes", "both", "explored", "all"]),
     default="all",
     show_default=True,
-    help="Threads, processes, both of them, the explorer (in its own small sizes), or all three.",
+    help="Threads, processes, both of them, the explorer (each scenario in small, every execution), or all three.",
 )
 @click.option(
     "--mode",
@@ -61,15 +61,21 @@ class _Range(click.ParamType[tuple[int, int]]):
     show_default=True,
     help="Native scripts without the GIL, the public Python API, or both.",
 )
-@click.option("--writers", type=int, metavar="N", help="Workers that write.")
-@click.option("--readers", type=int, metavar="N", help="Workers that read.")
-@click.option("--messages", type=int, metavar="N", help="Messages, all writers together.")
-@click.option("--payload", type=_Range(), metavar="N|MIN-MAX", help="Bytes of a message.")
-@click.option("--capacity", type=int, metavar="BYTES", help="Ring bytes of the channel.")
+@click.option("--writers", type=int, metavar="N", help="Workers that write.  [default: the scenario's]")
+@click.option("--readers", type=int, metavar="N", help="Workers that read.  [default: the scenario's]")
+@click.option(
+    "--messages",
+    type=int,
+    metavar="N",
+    help="Messages, all writers together.  [default: the scenario's; a tenth of it for api]",
+)
+@click.option("--payload", type=_Range(), metavar="N|MIN-MAX", help="Bytes of a message.  [default: 8-256]")
+@click.option("--capacity", type=int, metavar="BYTES", help="Ring bytes of the channel.  [default: 16384]")
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
     default=1,
+    show_default=True,
     metavar="N",
     help="Run programs of so many successive seeds per cell, until one fails.",
 )
@@ -79,12 +85,22 @@ class _Range(click.ParamType[tuple[int, int]]):
     metavar="S",
     help="Run programs with successive seeds for so many seconds per cell.",
 )
-@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Programs at a time, of --seeds or --duration.")
 @click.option(
-    "--engine", default="", metavar="ENGINE", help="Where they run: here, processes (default), dask://HOST:PORT."
+    "--jobs",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="Programs at a time, of --seeds or --duration.  [default: 1; of an engine: all]",
 )
-@click.option("--seed", type=int, metavar="N", help="Programs are drawn from it.")
-@click.option("--max-round-trips", type=int, metavar="N", help="Retry limit of a call without a time-out.")
+@click.option(
+    "--engine",
+    default="",
+    metavar="ENGINE",
+    help="Where they run: here, processes, dask://HOST:PORT.  [default: processes if there are several jobs]",
+)
+@click.option("--seed", type=int, metavar="N", help="Programs are drawn from it.  [default: 1]")
+@click.option(
+    "--max-round-trips", type=int, metavar="N", help="Retry limit of a call without a time-out.  [default: none]"
+)
 @click.option("--mutant", metavar="NAME", help="Put a planted bug in place of the core; '?' lists them.")
 @click.option(
     "--history",
@@ -140,6 +156,9 @@ def command(scenario: tuple[str, ...], **options: Any) -> int:
 
 # of programs on real workers; the explorer takes each scenario in sizes of its own
 _OF_WORKERS = {
+    "mode": "both",
+    "jobs": None,
+    "engine": "",
     "writers": None,
     "readers": None,
     "messages": None,
@@ -377,5 +396,5 @@ def _finish(records: list[RunRecord], options: dict[str, Any]) -> int:
             # an interleaving is long: the command shows it, and so does the report
             for line in failure.operations if failure.interleaving is None else ():
                 click.echo(f"    {line}", err=True)
-            click.echo(f"  again: {failure.command}   (reproduced {failure.reproduced})", err=True)
+            click.echo(f"  again: {failure.command}   ({again(failure.reproduced)})", err=True)
     return outcome.exit_code

@@ -22,17 +22,36 @@ __all__ = ["command"]
     "--driver", type=click.Choice(get_args(Driver)), default="exhaustive", show_default=True, help="How to explore."
 )
 @click.option("--model", type=click.Choice(["rc11", "sc"]), default="rc11", show_default=True, help="Memory model.")
-@click.option("--executions", type=click.IntRange(1, 2**63 - 1), metavar="N", help="Stop after so many.")
-@click.option("--seconds", type=Seconds(min=0.0), default=60.0, show_default=True, metavar="S", help="Stop then.")
-@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes that share the work.")
 @click.option(
-    "--engine", default="", metavar="ENGINE", help="Where they are: here, processes (default), dask://HOST:PORT."
+    "--executions", type=click.IntRange(1, 2**63 - 1), metavar="N", help="Stop after so many.  [default: never]"
 )
-@click.option("--crashes", type=click.IntRange(1, 2), default=1, help="Of the crash driver, in one execution, at most.")
-@click.option("--writers", type=int, metavar="N", help="Of a scenario.")
-@click.option("--readers", type=int, metavar="N", help="Of a scenario.")
-@click.option("--messages", type=int, metavar="N", help="Of a scenario, all writers together.")
-@click.option("--seed", type=int, default=1, metavar="N", help="Of a random driver.")
+@click.option("--seconds", type=Seconds(min=0.0), default=60.0, show_default=True, metavar="S", help="Stop then.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="Processes that share the work.  [default: 1; of an engine: all]",
+)
+@click.option(
+    "--engine",
+    default="",
+    metavar="ENGINE",
+    help="Where they are: here, processes, dask://HOST:PORT.  [default: processes if there are several jobs]",
+)
+@click.option(
+    "--crashes",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Of the crash driver, in one execution, at most.",
+)
+@click.option("--writers", type=int, metavar="N", help="Of a scenario.  [default: its small form's]")
+@click.option("--readers", type=int, metavar="N", help="Of a scenario.  [default: its small form's]")
+@click.option(
+    "--messages", type=int, metavar="N", help="Of a scenario, all writers together.  [default: its small form's]"
+)
+@click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="Of a random driver.")
 @click.option("--mutant", metavar="NAME", help="Put a planted bug in place of the core; '?' lists them.")
 @click.option("--report", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a report.")
 @click.option(
@@ -59,8 +78,12 @@ def command(
     report: Path | None,
     json_file: Path | None,
 ) -> int:
-    """Go through the executions of PROGRAM: a scenario in small (swsr, mwsr, mwmr, skip-vs-read) or a PROGRAM.json."""
+    """Go through the executions of PROGRAM.
+
+    A scenario in small (swsr, mwsr, mwmr, skip-vs-read), a built-in program ('?' lists them), or a PROGRAM.json.
+    """
     from harness.cli import EXIT_ENVIRONMENT
+    from harness.commands.talk import Talk
     from harness.engine import EngineError, EngineUnreachable
     from harness.explore import EVERY, ExploreError, examine
     from harness.explore.exploration import INTERNAL
@@ -79,19 +102,21 @@ def command(
         chosen = named_program(program, writers, readers, messages)
         name, every = ("", EVERY) if planted is None else (planted.name, planted.every or EVERY)
         open_outputs(json_file, report=report)
-        seen = examine(
-            chosen,
-            driver=driver,  # type: ignore[arg-type]
-            model=model,  # type: ignore[arg-type]
-            executions=executions,
-            seconds=seconds,
-            jobs=jobs,
-            engine=engine,
-            crashes=crashes,
-            seed=seed,
-            mutant=name,
-            every=every,
-        )
+        with Talk(1) as talk:
+            talk.begin(f"{program} {driver}")
+            seen = examine(
+                chosen,
+                driver=driver,  # type: ignore[arg-type]
+                model=model,  # type: ignore[arg-type]
+                executions=executions,
+                seconds=seconds,
+                jobs=jobs,
+                engine=engine,
+                crashes=crashes,
+                seed=seed,
+                mutant=name,
+                every=every,
+            )
     except (EngineError, ExploreError, ProgramError, MutantError) as error:
         raise click.UsageError(str(error)) from error
     except EngineUnreachable as error:
@@ -108,7 +133,8 @@ def command(
     quiet = json_file is not None and str(json_file) == "-"
     internal = seen.verdict.rule == INTERNAL
     outcome = "INTERNAL ERROR" if internal else record.outcome.value.upper()
-    click.echo(f"{outcome}: {record.reason if not seen.schedule else seen.verdict.reason}", err=quiet)
+    found = f"{seen.verdict.rule}: {seen.verdict.reason}"
+    click.echo(f"{outcome}: {record.reason if not seen.schedule else found}", err=quiet)
     for failure in record.failures:
         click.echo(f"again: {failure.command}", err=True)
     if record.outcome is Outcome.PASS:

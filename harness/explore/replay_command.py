@@ -49,11 +49,14 @@ def command(
     kills: tuple[tuple[int, int], ...],
     alone: str | None,
 ) -> int:
-    """Show the execution that SCHEDULE is of PROGRAM, as lanes of workers; exit code 1 if it fails, else 0."""
+    """Show the execution that SCHEDULE is of PROGRAM, as lanes of workers; exit code 1 if it fails, else 0.
+
+    PROGRAM is as for explore, with the same options; "again:" at its end is the whole command.
+    """
     from harness.explore import EVERY, ExploreError
     from harness.explore.interleaving import trace
     from harness.explore.programs import named_program
-    from harness.explore.trace import lanes
+    from harness.explore.trace import lanes, worker_name
     from harness.mutants import MutantError, parse
     from harness.program import ProgramError
     from harness.verdict import Outcome
@@ -73,5 +76,10 @@ def command(
         )
     except (ExploreError, ProgramError, MutantError) as error:
         raise click.UsageError(str(error)) from error
-    click.echo(lanes(steps, failure))
+    click.echo(lanes(steps))
+    if failure is None:
+        click.echo("PASS: nothing is wrong in this execution; of others it says nothing")
+    else:
+        by = f" (worker {worker_name(failure.worker)})" if failure.worker >= 0 else ""
+        click.echo(f"FAIL: {failure.fault}: {failure.what}{by}")
     return Outcome.PASS.exit_code if failure is None else Outcome.FAIL.exit_code

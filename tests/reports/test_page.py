@@ -66,6 +66,27 @@ def test_a_failure_shows_witness_command_exit_and_last_words(mixed: list[RunReco
     assert "Segmentation fault" in html
 
 
+def test_a_command_whose_failure_did_not_come_again_says_so() -> None:
+    again = replace(failed("lost").failures[0], reproduced="0/5")
+    html = render([replace(failed("lost"), failures=(again,))])
+    assert "this did not fail again in 5 tries" in html
+    assert "reproduced 0/5" not in html
+
+
+def test_every_figure_with_dashes_says_what_they_mean(green: list[RunRecord]) -> None:
+    captions = re.findall(r"<figcaption><b>([^<]+)\.</b> ([^<]+)</figcaption>", render(green))
+    dashed = {
+        title for title, caption in captions if "Solid: native scripts; dashed: through the Python API." in caption
+    }
+    assert dashed == {"Throughput over time", "Latency percentiles", "Retry histograms"}
+
+
+def test_the_words_of_an_exploration_are_in_the_glossary(green: list[RunRecord]) -> None:
+    html = render(green)
+    for word in ("seed", "worker", "execution", "exhausted", "cut in a wait", "left at a bound", "distinct histories"):
+        assert f"<dt>{word}</dt>" in html
+
+
 def test_what_records_say_is_text_and_never_markup() -> None:
     html = render([failed("<script>alert(1)</script><img src=http://example.org/>")])
     assert "<script>alert" not in html

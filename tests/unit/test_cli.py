@@ -46,6 +46,8 @@ def harness(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         (("explore", "swsr", "--seconds", "nan"), "nan is no finite number of seconds"),
         (("run", "--max-round-trips", "0"), "max_round_trips is from 1 to 4294967295; got 0"),
         (("run", "--on", "explored", "--history", "h.npz"), "--history: of real workers, and --on explored has none"),
+        (("run", "--on", "explored", "--mode", "api"), "--mode: of real workers, and --on explored has none"),
+        (("run", "--on", "explored", "--jobs", "2"), "--jobs: of real workers, and --on explored has none"),
         (("run", "--report", "/proc/out"), "cannot write the results: /proc/out: No such file or directory"),
         (("run", "--json", "/no/r.json"), "cannot write the results: /no/r.json: No such file or directory"),
         (("run", "--junitxml", "/no/j.xml"), "cannot write the results: /no/j.xml: No such file or directory"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.verdict import Outcome, Verdict, Witness
-from harness.words import counted
+from harness.words import again, counted
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,13 @@ from harness.words import counted
 )
 def test_a_noun_agrees_with_its_number(count: int, noun: str, told: str) -> None:
     assert counted(count, noun) == told
+
+
+def test_what_did_not_fail_again_is_told_as_that() -> None:
+    assert again("4/5") == "reproduced 4/5"
+    assert again("0/5") == "this did not fail again in 5 tries; what happened above stands, and is rare"
+    assert again("0/1").startswith("this did not fail again in 1 try;")
+    assert again("not tried") == "not tried"
 
 
 def test_a_verdict_names_its_rule_once() -> None:
