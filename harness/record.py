@@ -332,12 +332,12 @@ class RunRecord:
         """Inverse of `to_json`.
 
         Raises:
-            RecordError: unknown version or missing fields.
+            RecordError: unknown version, missing fields, or a pass with a verdict that fails.
         """
         if data.get("run_record") != VERSION:
             raise RecordError(f"run record version {data.get('run_record')!r}; this program reads version {VERSION}")
         try:
-            return cls(
+            record = cls(
                 kind=data["kind"],
                 scenario=data["scenario"],
                 executor=data["executor"],
@@ -360,6 +360,10 @@ class RunRecord:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RecordError(f"malformed run record: {error!r}") from error
+        failed = [verdict.property for verdict in record.verdicts if verdict.outcome is Outcome.FAIL]
+        if record.outcome is Outcome.PASS and failed:
+            raise RecordError(f"a run record that says pass, although its verdict on {failed[0]} is fail")
+        return record
 
     def save(self, path: Path | str) -> None:
         Path(path).write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")

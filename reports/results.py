@@ -34,7 +34,7 @@ def variant(record: RunRecord) -> str:
 
 
 def overall(records: Iterable[RunRecord]) -> tuple[Outcome, str]:
-    """A failure outweighs all, anything inconclusive outweighs a pass, and no record is no pass."""
+    """A failure outweighs all, anything inconclusive outweighs a pass. Without an assertion there is none."""
     records = list(records)
     for outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE):
         found = [record for record in records if record.outcome is outcome]
@@ -43,6 +43,9 @@ def overall(records: Iterable[RunRecord]) -> tuple[Outcome, str]:
             return outcome, f"{label(found[0])}: {found[0].reason}{more}"
     if not any(assertions(records).values()):
         return Outcome.INCONCLUSIVE, "nothing was checked"
+    hollow = [record for record in records if not any(record.assertions.values())]
+    if hollow:
+        return Outcome.INCONCLUSIVE, f"{label(hollow[0])}: nothing was checked"
     kinds = {record.kind for record in records}
     # a gate and a benchmark say what they compared and measured: that is no assertion that holds
     return Outcome.PASS, "; ".join(r.reason for r in records) if kinds <= {"gate", "bench"} else "every assertion holds"

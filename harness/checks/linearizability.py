@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -84,6 +85,7 @@ def _linearize(
     cause = ""  # of what was not decided
     order: list[tuple[int, int]] = []
     refusable: list[int] = []
+    refuses = False
     parts = _partitions(recording, model, operations, relevant)
     for number, part in enumerate(parts):
         # a part that takes forever must not keep the others from their violation
@@ -106,6 +108,9 @@ def _linearize(
             order += zip(at, (part[index] for index in found.order), strict=True)
             if claims is None and not claiming:
                 refusable += [part[index] for index in _refusable(model, asked, found.order)]
+            elif claims is None and not refuses:
+                answering = set(claiming)
+                refuses = _refuses(model, asked, found.order, [n for n, index in enumerate(part) if index in answering])
     if cause:
         reason = f"{cause} ran out after {counted(steps, 'step')}; no violation of {name} was found"
         return Verdict.inconclusive(PROPERTY, reason, {}), ()
@@ -113,6 +118,9 @@ def _linearize(
     order.sort(key=lambda item: item[0])
     rows = [row for _, row in order]
     assertions = assertions or _counted(operations[row].f for row in refusable)
+    if claims is None and claiming and not refuses:
+        reason = f"nothing was checked: {name} takes every answer that it was asked for, in every state on the way"
+        return Verdict.inconclusive(PROPERTY, reason, {}), ()
     if not assertions:
         reason = f"nothing was checked: no operation says anything that could contradict {name}"
         return Verdict.inconclusive(PROPERTY, reason, {}), ()
@@ -154,6 +162,42 @@ def _refusable(model: Specification, operations: list[Operation], order: Sequenc
         with asking("step"):
             state = model.step(state, operations[index])
     return refused
+
+
+class _AnswerOfNobody:
+    """What nobody answered."""
+
+    def __repr__(self) -> str:
+        return "an answer of nobody"
+
+
+def _refuses(model: Specification, operations: list[Operation], order: Sequence[int], answering: list[int]) -> bool:
+    """Would any of these operations have been refused with another answer, or in another state on the way?
+
+    Asked in turn, in each state: the operation as it ended, with an answer of nobody, with an error of nobody. A step
+    that fails on such a question has not taken it. If all of it is taken, the specification does not look at answers.
+    """
+    with asking("init"):
+        state = model.init()
+    asked = 0
+    for index in (None, *order):
+        if index is not None:
+            with asking("step"):
+                state = model.step(state, operations[index])
+        for candidate in answering:
+            operation = operations[candidate]
+            other = {"error": "error of nobody"} if operation.error else {"result": _AnswerOfNobody()}
+            for question in (operation, replace(operation, **other)):
+                asked += 1
+                try:
+                    with asking("step"):
+                        if model.step(state, question) is None:
+                            return True
+                except SpecificationError:
+                    return True
+        if asked >= _MOST_ASKED:
+            break
+    return False
 
 
 def _refuse(recording: Recording, name: str, model: Specification, operations: list[Operation]) -> None:

@@ -210,6 +210,28 @@ def test_of_a_class_that_does_not_say_what_claims_the_steps_tell() -> None:
     assert check_specification(Recording("drawn", tuple(calls)), Log, budget=60).outcome is Outcome.INCONCLUSIVE
 
 
+@pytest.mark.parametrize("error", ["", "empty"])
+def test_a_class_that_takes_every_answer_checks_nothing(error: str) -> None:
+    write = Call(1, "write", 7, None, "ok", 0, 1, 1)
+    read = Call(2, "read", None, None, "fail", 2, 3, 2, error) if error else Call(2, "read", None, 7, "ok", 2, 3, 2)
+    verdict = check_specification(Recording("drawn", (write, read)), Log, budget=60)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason.startswith("nothing was checked: Log takes every answer that it was asked for")
+
+
+class Once(Log):
+    """Would refuse another answer than 7, wherever it comes."""
+
+    def step(self, state: bool, operation: Operation) -> bool | None:
+        return None if operation.f == "read" and operation.result != 7 else state
+
+
+def test_a_class_that_would_refuse_another_answer_checks_something() -> None:
+    read = Call(2, "read", None, 7, "ok", 2, 3, 2)
+    verdict = check_specification(Recording("drawn", (read,)), Once, budget=60)
+    assert (verdict.outcome, verdict.assertions) == (Outcome.PASS, {"linearizable read": 1})
+
+
 def test_every_specification_has_its_example() -> None:
     (examples,) = (mark.args[1] for mark in test_every_specification.pytestmark)  # type: ignore[attr-defined]
     assert {example[0] for example in examples} == set(SPECIFICATIONS)

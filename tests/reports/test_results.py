@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from referencing import Registry, Resource
 
 import reports
-from harness.record import Failure, Interleaving, RunRecord, Step, Timeline, TimelineCall
+from harness.record import Failure, Interleaving, RecordError, RunRecord, Step, Timeline, TimelineCall
 from harness.verdict import Outcome, Verdict, Witness
 from reports import github
 from reports.command import command
@@ -69,6 +69,20 @@ def test_overall(records: list[RunRecord], outcome: Outcome) -> None:
 
 def test_records_without_an_assertion_are_no_pass() -> None:
     assert reports.overall([replace(record(), verdicts=())])[0] is Outcome.INCONCLUSIVE
+
+
+def test_a_pass_of_nothing_beside_others_is_no_pass() -> None:
+    hollow = replace(record("swsr", "threads"), verdicts=())
+    outcome, reason = overall([record("mwsr", "threads"), hollow])
+    assert outcome is Outcome.INCONCLUSIVE
+    assert reason.endswith(": nothing was checked")
+
+
+def test_a_record_that_says_pass_beside_a_failed_verdict_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    replace(failed("lost"), outcome=Outcome.PASS).save(path)
+    with pytest.raises(RecordError, match="says pass, although its verdict on fifo is fail"):
+        load_records(path)
 
 
 def test_junit_has_a_case_per_property(mixed: list[RunRecord], tmp_path: Path) -> None:
