@@ -136,7 +136,7 @@ public:
 
     template <Sink S, Hook H>
     Status read(S& sink, Position& id, Nanoseconds deadline, Effort& effort, H& hook) {
-        return blocking_read(deadline, effort, hook,
+        return blocking_read(deadline, effort, hook, std::size_t{1},
                              [&](std::uint32_t rounds) { return try_read(sink, id, effort, hook, rounds); });
     }
 
@@ -148,7 +148,7 @@ public:
 
     template <BatchSink S, Hook H>
     Status read_many(S& sink, std::size_t limit, std::size_t& taken, Nanoseconds deadline, Effort& effort, H& hook) {
-        return blocking_read(deadline, effort, hook, [&](std::uint32_t rounds) {
+        return blocking_read(deadline, effort, hook, taken, [&](std::uint32_t rounds) {
             return try_read_many(sink, limit, taken, effort, rounds);
         });
     }
@@ -207,7 +207,8 @@ private:
     static constexpr Nanoseconds kFullPause = 10'000;    // a writer that polls head more often takes it from the readers
     static constexpr Nanoseconds kGrace = 1'000'000;     // conflicts are retried for so long after a deadline
     static constexpr Nanoseconds kLead = 1'000;          // a reader that caught up with a stream leaves to the writer
-    static constexpr std::uint32_t kStream = 4;          // reads that make a stream: only the first may have waited
+    static constexpr u64 kStream = 4;                    // messages that make a stream: only the first read may have waited
+    static constexpr std::uint32_t kFirstLooks = 16;     // some 300 ns of them
     static constexpr std::uint32_t kSpinRounds = 4;      // conflicts that are retried without a sleep
     static constexpr std::uint32_t kBriefRounds = 64;    // conflicts, some 50 us of them, that nobody else need care about
 
@@ -619,9 +620,10 @@ private:
     }
 
     // `attempt` is a whole call that cannot sleep; it counts its own rounds and is told how many are left of the limit,
-    // which conflicts and looks at an empty channel use up together. With a deadline there is no limit.
+    // which conflicts and looks at an empty channel use up together. With a deadline there is no limit. `taken`: messages,
+    // once it is ok.
     template <Hook H, class Attempt>
-    Status blocking_read(Nanoseconds deadline, Effort& effort, H& hook, Attempt&& attempt) {
+    Status blocking_read(Nanoseconds deadline, Effort& effort, H& hook, const std::size_t& taken, Attempt&& attempt) {
         Backoff backoff(policy_);
         deadline = planted(deadline);
         bool last = deadline != never && memory_.now() >= deadline;
@@ -630,13 +632,15 @@ private:
         for (;;) {
             const Status status = attempt(limited ? policy_.max_round_trips - (effort.rounds - before) : kMaxRounds);
             if (status != Status::empty) {
-                unwaited_.store(unwaited_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+                unwaited_.store(unwaited_.load(std::memory_order_relaxed) + taken, std::memory_order_relaxed);
                 return status;
             }
             if (last) return Status::timeout;
             if (limited && effort.rounds - before >= policy_.max_round_trips) return Status::retry_limit;
+            std::uint32_t looks = 0;
+            if (arrives_at_once(looks)) continue;
             const Nanoseconds slice = limited ? backoff.next() : policy_.slice;
-            if (!hook.waiting([&] { await_message(deadline, slice, effort); })) return Status::interrupted;
+            if (!hook.waiting([&] { await_message(deadline, slice, looks, effort); })) return Status::interrupted;
             last = deadline != never && memory_.now() >= deadline;
             if (last && design_.plants(Bug::blind_read_timeout)) return Status::timeout;
         }
@@ -656,13 +660,27 @@ private:
         return seen.kind == HeadKind::nothing && still_head(head);
     }
 
-    // Returns when there may be a message, at the deadline, or after `slice`.
-    void await_message(Nanoseconds deadline, Nanoseconds slice, Effort& effort) {
+    // The first looks of a wait, before the hook lets go of what it holds: the answer to a message comes sooner than that
+    // is given back (docs/decisions/0029). Behind a stream there are none: await_message pauses first. Counts `looks`.
+    bool arrives_at_once(std::uint32_t& looks) {
+        if (unwaited_.load(std::memory_order_relaxed) >= kStream) return false;
+        for (const std::uint32_t most = std::min(policy_.spins, kFirstLooks); looks < most; ++looks) {
+            if (!looks_empty()) {
+                unwaited_.store(0, std::memory_order_relaxed);
+                return true;
+            }
+            memory_.pause();
+        }
+        return false;
+    }
+
+    // Returns when there may be a message, at the deadline, or after `slice`. `looks`: were taken already.
+    void await_message(Nanoseconds deadline, Nanoseconds slice, std::uint32_t looks, Effort& effort) {
         // Behind a stream the next message is on its way: let the writer get a few cache lines ahead, rather than share
         // each line with it, message by message (docs/decisions/0026).
         if (policy_.spins > 0 && unwaited_.load(std::memory_order_relaxed) >= kStream) memory_.delay(kLead);
         unwaited_.store(0, std::memory_order_relaxed);
-        for (std::uint32_t i = 0; i < policy_.spins; ++i) {
+        for (; looks < policy_.spins; ++looks) {
             if (!looks_empty()) return;
             memory_.pause();
         }
@@ -686,7 +704,7 @@ private:
     std::atomic<u64> seen_owner_{0};  // in the way of the last round
     std::atomic<u64> suspect_{0};
     std::atomic<Nanoseconds> suspected_since_{0};
-    std::atomic<std::uint32_t> unwaited_{0};  // reads since one had to wait, that one too
+    std::atomic<u64> unwaited_{0};  // messages read since a read had to wait, those of that one too
 };
 
 }  // namespace ipc
