@@ -111,7 +111,9 @@ def test_witnesses_of_what_a_capacity_breaks(family: str, histories: int) -> Non
         if verdict.rule == "OVERFLOW":
             told = rows["status"] == Status.PENDING
             told[shown] = True
-            told |= (rows["id"] != NO_ID) & np.isin(rows["id"], rows["target"])  # who names what a skip meant
+            if (rows["target"] != NO_ID).any():  # what tells which messages the skips did not mean
+                told |= (rows["id"] != NO_ID) & np.isin(rows["id"], rows["target"])
+                told |= (rows["status"] == Status.OK) & np.isin(rows["value"], rows["value"][shown])
             part = History(rows[told], history.capacity)
         else:
             part = until(history, int(rows["returned"][shown].max()))
