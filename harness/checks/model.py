@@ -238,8 +238,8 @@ def _meant(
         row += unknown.values()
         holder += nameless.tolist() * len(unknown)
     vague = list(unknown.values()) if len(nameless) > 1 else []
-    rows_of = [np.array(numbers, np.int64) for numbers in (row, holder, anything, vague)]
-    return _Meant(rows_of[0], rows_of[1], value[rows_of[1]], *rows_of[2:], nameless if vague else nameless[:0])
+    skips, holders, of_any, of_several = (np.array(numbers, np.int64) for numbers in (row, holder, anything, vague))
+    return _Meant(skips, holders, value[holders], of_any, of_several, nameless if vague else nameless[:0])
 
 
 def _places_of(column: npt.NDArray[np.uint64], rows: Ints, wanted: npt.NDArray[np.uint64]) -> dict[int, int]:

@@ -15,6 +15,8 @@ __all__ = ["entangled", "generous", "leftovers", "match_pending", "without"]
 
 def without(times: Ints, some: Ints) -> Ints:
     """Sorted times less some of them."""
+    if not len(some):
+        return times
     left = Counter(times.tolist())
     left.subtract(some.tolist())
     return np.array(sorted(left.elements()), np.int64)
