@@ -629,6 +629,7 @@ private:
         bool last = deadline != never && memory_.now() >= deadline;
         const bool limited = deadline == never && policy_.max_round_trips != 0;
         const std::uint32_t before = effort.rounds;  // of other calls, if the caller adds them up
+        bool looks_first = true;
         for (;;) {
             const Status status = attempt(limited ? policy_.max_round_trips - (effort.rounds - before) : kMaxRounds);
             if (status != Status::empty) {
@@ -637,8 +638,9 @@ private:
             }
             if (last) return Status::timeout;
             if (limited && effort.rounds - before >= policy_.max_round_trips) return Status::retry_limit;
+            // Once a call: where others take every message, it must come to its deadline, and the hook to its turn.
             std::uint32_t looks = 0;
-            if (arrives_at_once(looks)) continue;
+            if (std::exchange(looks_first, false) && arrives_at_once(looks)) continue;
             const Nanoseconds slice = limited ? backoff.next() : policy_.slice;
             if (!hook.waiting([&] { await_message(deadline, slice, looks, effort); })) return Status::interrupted;
             last = deadline != never && memory_.now() >= deadline;
