@@ -83,6 +83,7 @@ _NEEDS = {
     "repeated-batch": Needs(calls=1, workers=1, operations=1),  # a batch of more than there is room for
     "kept-owner": Needs(workers=2, operations=2, switches=1, kills=1),
     "other-id": Needs(calls=2, workers=1, operations=2),  # a message, and its peek
+    "early-group": Needs(workers=1, operations=1, kills=1),  # a batch; who is killed leaves what was never written
     "take-owner-relaxed": Needs(workers=2, operations=2, switches=1, stale=1),
     "give-owner-relaxed": Needs(workers=3, operations=3, switches=2, stale=1),
     "give-owner-fence-release": Needs(workers=2, operations=2, switches=1, stale=1),

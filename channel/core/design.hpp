@@ -83,6 +83,7 @@ enum class Bug : unsigned {
     repeated_batch,        // a batch that did not fit whole writes its last message again
     kept_owner,            // recovery keeps the owner word
     other_id,              // peek tells the id of the entry behind
+    early_group,           // the first message of a batch is published before the others are laid out
     count
 };
 

@@ -65,26 +65,28 @@ public:
     void fence(std::memory_order order) const { std::atomic_thread_fence(order); }
 
     void copy_in(Offset at, const std::byte* from, std::size_t size) const {
-        if (size >= kBulk) return bulk_copy(base_ + at, from, size);
-        for (; size >= 8; size -= 8, at += 8, from += 8) {
+        std::byte* to = base_ + at;
+        if (size >= kBulk) return bulk_copy(to, from, size);
+        for (; size >= 8; size -= 8, to += 8, from += 8) {
             u64 value;
             std::memcpy(&value, from, 8);
-            store(at, value, std::memory_order_relaxed);
+            word(to).store(value, std::memory_order_relaxed);
         }
         if (size != 0) {
             u64 value = 0;  // the entry's padding is the writer's, so its last word is whole
             std::memcpy(&value, from, size);
-            store(at, value, std::memory_order_relaxed);
+            word(to).store(value, std::memory_order_relaxed);
         }
     }
     void copy_out(std::byte* to, Offset at, std::size_t size) const {
-        if (size >= kBulk) return bulk_copy(to, base_ + at, size);
-        for (; size >= 8; size -= 8, at += 8, to += 8) {
-            const u64 value = load(at, std::memory_order_relaxed);
+        std::byte* from = base_ + at;
+        if (size >= kBulk) return bulk_copy(to, from, size);
+        for (; size >= 8; size -= 8, from += 8, to += 8) {
+            const u64 value = word(from).load(std::memory_order_relaxed);
             std::memcpy(to, &value, 8);
         }
         if (size != 0) {
-            const u64 value = load(at, std::memory_order_relaxed);
+            const u64 value = word(from).load(std::memory_order_relaxed);
             std::memcpy(to, &value, size);
         }
     }
@@ -122,7 +124,8 @@ private:
     static constexpr Nanoseconds kShortestSleep = 50'000;
     static constexpr Nanoseconds kShortestYield = 2'000;
 
-    std::atomic_ref<u64> word(Offset at) const { return std::atomic_ref<u64>(*reinterpret_cast<u64*>(base_ + at)); }
+    static std::atomic_ref<u64> word(std::byte* at) { return std::atomic_ref<u64>(*reinterpret_cast<u64*>(at)); }
+    std::atomic_ref<u64> word(Offset at) const { return word(base_ + at); }
     std::uint32_t* futex_word(Offset at) const { return reinterpret_cast<std::uint32_t*>(base_ + at); }
 
     // The one copy that is not made of atomic words. On paper it races: a reader may copy while a writer overwrites,

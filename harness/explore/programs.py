@@ -152,6 +152,8 @@ CONVICTING = {
     "closed to all": program("closed to all", 48, ["WW", "nxNNpsSMW"]),
     "closing a full ring": program("closing a full ring", 32, ["Wx", "wW"]),
     "partial batch": program("partial batch", 48, ["m3", "rrr"]),
+    # the second message of the batch stands where a message of the lap before stood
+    "batch of a lap": program("batch of a lap", 48, ["WRWRm", "rr"]),
     "limit 1": program("limit 1", 32, ["ww", "w", "r"], max_round_trips=1),
     "limit 2": program("limit 2", 32, ["ww", "w", "r"], max_round_trips=2),
     # rounds that found nothing and rounds that were lost use up one limit, and a deadline has none

@@ -120,6 +120,8 @@ inline const std::array kMutants{
            "progress", Nature::crash, Planted(Bug::kept_owner), false, "dead writer"},
     Mutant{"other-id", "peek tells the id of the entry behind the one that it returns", "integrity",
            Nature::deterministic, Planted(Bug::other_id), false, "alone 32"},
+    Mutant{"early-group", "a batch shows its first message before the others are laid out", "integrity",
+           Nature::racy, Planted(Bug::early_group), false, "batch of a lap"},
     Mutant{"take-owner-relaxed", "taking the owner word acquires nothing", "integrity",
            Nature::weak, Planted(Site::take_owner, kRelaxed), false, "full"},
     Mutant{"give-owner-relaxed", "giving the owner word back without a publication releases nothing", "integrity",

@@ -30,17 +30,16 @@ PLANTED = [
     # wakes although nobody sleeps
     ("load_head() {", "load_head() { memory_.load(at::head, std::memory_order_relaxed);", "read of 8 bytes", "loads"),
     (
-        "if (tail - memory_.load(at::head_cache, std::memory_order_relaxed) > room) {",
-        "if (tail - memory_.load(at::head_cache, std::memory_order_relaxed) <= geometry_.capacity()) {",
+        "if (end - memory_.load(at::head_cache, std::memory_order_relaxed) <= room) return Status::ok;",
+        "if (end - memory_.load(at::head_cache, std::memory_order_relaxed) > 2 * room) return Status::full;",
         "write of 8 bytes",
         "stores",
     ),
     ("if (memory_.load(at::sleepers, std::memory_order_relaxed) != 0 &&", "if (", "write of 8 bytes", "read-modify"),
     # a write that is tried again for nothing; a wake-up that asks the kernel twice
     (
-        "        id = tail;\n        const Status status = append(tail, message);",
-        "        id = tail;\n        if (++again_ % 2 == 1) return give_owner(), Status::conflict;\n"
-        "        const Status status = append(tail, message);",
+        "        id = tail;\n",
+        "        id = tail;\n        if (++again_ % 2 == 1) return give_owner(), Status::conflict;\n",
         "write of 8 bytes",
         "conflicts",
     ),
