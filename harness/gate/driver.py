@@ -14,9 +14,9 @@ from harness.gate.source import BrokenPath, GateError
 
 __all__ = ["PATHS", "Driver", "Memory"]
 
-PATHS = ("pair-8", "pair-1024", "batch-64", "write-skip", "write-peek-read", "empty-read")
+PATHS = ("pair-8", "pair-1024", "batch-64", "write-skip", "write-peek-read", "empty-read", "blocking-pair-8")
 """Paths whose cost is compared, in the driver's order. A pair is a write and a read of so many bytes; a batch is 64
-messages of 8 bytes written, and read, together."""
+messages of 8 bytes written, and read, together; a blocking pair takes the calls that may wait, and need not."""
 
 _BLOCK_BYTES = 1 << 16
 _MEMORY_BYTES = 1 << 16
@@ -88,7 +88,7 @@ class Driver:
         self._memory.used_by(self._number)
         taken = float(self._slice(self._memory.address, self._memory.size, PATHS.index(path), times))
         if taken < 0:
-            raise BrokenPath(f"the path {path} does not work: a call did not do what it is for")
+            raise BrokenPath(f"the path {path} does not work: a call did not do what it is for, or lost bytes")
         return max(taken, 1.0) / times
 
     def contended(self, cpus: tuple[int, int], nanoseconds: int) -> tuple[float, float]:

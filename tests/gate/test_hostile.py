@@ -15,6 +15,8 @@ import pytest
 from harness.commands.gate import command
 from harness.gate import run
 from harness.gate.counters import agreed, count
+from harness.gate.driver import Driver, Memory
+from harness.gate.rehearsal import rehearse
 from harness.gate.source import BrokenPath, Builder, GateError, Tree, tree_of
 from tests.gate.test_source import copy_of_the_core, git
 
@@ -253,3 +255,30 @@ def test_what_cannot_be_written_is_told_before_the_work(
     with pytest.raises(click.UsageError, match=r"cannot write .*file/below"):
         gate(option, str(checkout_copy / "file" / "below"))
     assert not list((checkout_copy / "build").glob("gate/*.so"))
+
+
+@pytest.mark.parametrize(
+    ("copy", "path"),
+    [
+        ("void copy_out(std::byte* to, Offset at, std::size_t size) const {", "pair-8"),
+        ("if (size >= kBulk) return bulk_copy(to, base_ + at, size);", "pair-1024"),
+    ],
+)
+def test_a_core_that_says_ok_and_carries_nothing_does_not_work(tmp_path: Path, copy: str, path: str) -> None:
+    header = copy_of_the_core(tmp_path / "tree") / "channel" / "core" / "real_memory.hpp"
+    text = header.read_text(encoding="utf-8")
+    assert text.count(copy) == 1
+    nothing = "if (size >= kBulk) return;" if "kBulk" in copy else f"{copy} return;"
+    header.write_text(text.replace(copy, nothing), encoding="utf-8")
+    builder = Builder(ROOT, tmp_path / "cache")
+    with pytest.raises(BrokenPath, match=f"the path {path} does not work"):
+        rehearse(builder.build(tree_of(ROOT, str(tmp_path / "tree"))))
+
+
+def test_a_thread_that_does_not_come_to_its_turn_is_waited_for(tmp_path: Path) -> None:
+    """On a busy machine it may have no CPU for longer than a slice, which is no fault of the channel."""
+    cpu = min(os.sched_getaffinity(0))
+    library = Builder(ROOT, tmp_path).build(tree_of(ROOT, str(ROOT)))
+    with Memory() as memory:
+        driver = Driver(library, memory)
+        assert all(min(driver.contended((cpu, cpu), 1)) > 0 for _ in range(20))

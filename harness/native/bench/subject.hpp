@@ -30,6 +30,8 @@ public:
         explicit Worker(Subject& subject) : ring_(subject.ring_) {}
         bool write(std::span<const std::byte> message) { return ring_.write(message); }
         bool read(std::byte* to, std::size_t room) { return ring_.read(to, room) >= 0; }
+        bool write_blocking(std::span<const std::byte> message) { return ring_.write(message); }
+        bool read_blocking(std::byte* to, std::size_t room) { return ring_.read(to, room) >= 0; }
         bool peek(std::byte* to, std::size_t room) { return ring_.peek(to, room) >= 0; }
         bool skip() { return ring_.skip(); }
         std::size_t write_many(std::span<const std::byte> message, std::size_t count) {
@@ -73,6 +75,16 @@ public:
             ipc::Effort effort;
             Room sink{to, to, to + room};
             return channel_.try_read(sink, id_, effort, hook_) == ipc::Status::ok;
+        }
+        // By the calls that would wait for room or for a message, and need not.
+        bool write_blocking(std::span<const std::byte> message) {
+            ipc::Effort effort;
+            return channel_.write(message, id_, ipc::never, effort, hook_) == ipc::Status::ok;
+        }
+        bool read_blocking(std::byte* to, std::size_t room) {
+            ipc::Effort effort;
+            Room sink{to, to, to + room};
+            return channel_.read(sink, id_, ipc::never, effort, hook_) == ipc::Status::ok;
         }
         bool peek(std::byte* to, std::size_t room) {
             ipc::Effort effort;
