@@ -41,6 +41,7 @@ def command(**options: Any) -> int:
     from harness.bench.plan import FULL, QUICK, run_bench
     from harness.bench.record import bench_record, lines
     from harness.commands.outputs import open_outputs
+    from harness.commands.talk import Talk
     from harness.environment import environment
     from harness.systems.transport import ChannelTransport, NativeTransport, native_pair_ns
 
@@ -51,7 +52,9 @@ def command(**options: Any) -> int:
     started, began, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
     on = ("processes", "threads") if options["on"] == "both" else (options["on"],)
     effort = FULL if options["full"] else QUICK
-    run = run_bench(channel, NativeTransport, native_pair_ns, effort, on, not options["no_peers"], _say)
+    with Talk(1) as talk:
+        talk.begin("bench")
+        run = run_bench(channel, NativeTransport, native_pair_ns, effort, on, not options["no_peers"], talk.say)
     record = bench_record(
         run,
         started=started.isoformat(timespec="seconds"),
@@ -73,9 +76,3 @@ def command(**options: Any) -> int:
 
         click.echo(f"report: {write_report([record], options['report'])}", err=True)
     return record.outcome.exit_code
-
-
-def _say(what: str) -> None:
-    """A line of progress, on a terminal only."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{what}", nl=False, err=True)

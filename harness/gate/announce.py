@@ -11,7 +11,7 @@ from harness.gate.run import GateRun
 from harness.gate.statistics import Answer
 from harness.words import counted
 
-__all__ = ["counter_commands", "summary", "table", "workflow_commands", "write_step_summary"]
+__all__ = ["counter_commands", "failure", "summary", "table", "workflow_commands", "write_step_summary"]
 
 _CORE = "channel/core/channel.hpp"
 
@@ -39,6 +39,14 @@ def counter_commands(differences: Sequence[Difference]) -> list[str]:
     ]
 
 
+def failure(what: str, environment: Mapping[str, str] = os.environ) -> str:
+    """A run came to no judgement: writes the step summary, gives the workflow command; empty outside of GitHub."""
+    write_step_summary(f"## {what}\n", environment)
+    if not environment.get("GITHUB_ACTIONS"):
+        return ""
+    return f"::error file={_CORE},title=performance gate::{_escaped(what)}"
+
+
 def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
@@ -48,7 +56,7 @@ def summary(run: GateRun, headline: str) -> str:
     lines = [
         f"## {headline}",
         "",
-        f"Against {run.reference}, {run.compiler}.",
+        f"Against {run.reference}, {run.compiler}." + (f" {run.demanded}." if run.floors else ""),
         "",
         "| metric | answer | change of speed, 99 % interval | same against same |",
         "| --- | --- | --- | --- |",

@@ -56,12 +56,14 @@ def agreed(root: Path) -> Counters:
     """The committed file.
 
     Raises:
-        GateError: it is missing or no JSON.
+        GateError: it is missing, no JSON, or JSON of something else.
     """
     try:
         counters: Counters = json.loads((root / AGREED).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise GateError(f"{AGREED} cannot be read ({error}); `gate --accept-counters` writes it") from error
+    if not isinstance(counters, dict) or not all(isinstance(counts, dict) for counts in counters.values()):
+        raise GateError(f"{AGREED} holds no counts by schedule; `gate --accept-counters` writes it")
     return counters
 
 

@@ -55,7 +55,7 @@ def gate_record(
     judged = verdicts(run)
     outcome, reason = Verdict.overall(judged)
     if outcome is Outcome.PASS:
-        reason = "; ".join([f"no regression against {run.reference}", *_warnings(run)])
+        reason = "; ".join([f"not slower than {run.standard}", *_warnings(run)])
     return RunRecord(
         kind="gate",
         scenario="gate",

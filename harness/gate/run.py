@@ -14,8 +14,8 @@ import numpy as np
 
 from harness.gate.apart import PATIENCE_S, Progress, apart, user
 from harness.gate.counters import Counters, Difference, agreed, compare, count
-from harness.gate.driver import Driver, Memory
-from harness.gate.measure import Contention, Measure, PathCost, Rows
+from harness.gate.driver import PATHS, Driver, Memory
+from harness.gate.measure import CONTENDED_METRICS, Contention, Measure, PathCost, Rows
 from harness.gate.rehearsal import rehearse
 from harness.gate.source import BrokenPath, Builder, GateError, Tree, tree_of
 from harness.gate.statistics import CONTENDED, PATH_COST, Answer, Array, Judgement, Rule, judge
@@ -53,6 +53,17 @@ class GateRun:
         if self.differences or Answer.REGRESSED in answers:
             return 3
         return 4 if strict and Answer.INCONCLUSIVE in answers else 0
+
+    @property
+    def standard(self) -> str:
+        """What the candidate must not be slower than."""
+        return f"demanded against {self.reference}" if self.floors else self.reference
+
+    @property
+    def demanded(self) -> str:
+        """With a yardstick: what the changes are relative to."""
+        floors = ", ".join(f"{metric} {floor:g}x" for metric, floor in self.floors.items())
+        return f"Changes are relative to what is demanded: {floors} {self.reference}"
 
     def figures(self) -> dict[str, Any]:
         """By metric, for the history: the ratio to the reference, its interval and the cost in ns."""
@@ -100,12 +111,15 @@ def run_gate(
     """
     builder = builder or Builder(root)
     candidate = tree_of(root, str(root))
-    against = None if reference is None else tree_of(root, reference)  # first: it may be unknown
+    # first: what is wrong with these needs no build
+    against = None if reference is None else tree_of(root, reference)
+    agreement = agreed(root)
+    floors = _demanded(root) if reference is None else {}
     progress("exact counters")
     counters = count(builder, candidate)
-    differences = compare(agreed(root), counters)
+    differences = compare(agreement, counters)
     progress("building")
-    other, name, floors = _reference(root, against, builder, candidate)
+    other, name = _reference(against, builder, candidate)
     library = builder.build(candidate)
     rehearse(library)
     try:
@@ -168,14 +182,24 @@ def _measured(
     return tuple(judgements), rows, tuple(notes)
 
 
-def _reference(
-    root: Path, reference: Tree | None, builder: Builder, candidate: Tree
-) -> tuple[Path, str, dict[str, float]]:
-    """The reference's build, its name, and by how much the candidate must be faster (empty: not at all)."""
+def _reference(reference: Tree | None, builder: Builder, candidate: Tree) -> tuple[Path, str]:
+    """The reference's build, and its name."""
     if reference is None:
-        floors: dict[str, float] = json.loads((root / YARDSTICK).read_text(encoding="utf-8"))
-        return builder.build(candidate, defines=["BENCH_MUTEX_RING"]), "a robust-mutex ring", floors
-    return builder.build(reference), reference.name, {}
+        return builder.build(candidate, defines=["BENCH_MUTEX_RING"]), "a robust-mutex ring"
+    return builder.build(reference), reference.name
+
+
+def _demanded(root: Path) -> dict[str, float]:
+    """By metric: how many times as fast as the yardstick it must be. A metric left out would be judged by nothing."""
+    try:
+        floors = json.loads((root / YARDSTICK).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise GateError(f"{YARDSTICK} cannot be read: {error}") from error
+    metrics = {*PATHS, *CONTENDED_METRICS}
+    numbers = isinstance(floors, dict) and all(type(floor) in (int, float) for floor in floors.values())
+    if not numbers or floors.keys() != metrics or not all(0 < floor < math.inf for floor in floors.values()):
+        raise GateError(f"{YARDSTICK} must give each metric a positive number: {', '.join(sorted(metrics))}")
+    return {metric: float(floor) for metric, floor in floors.items()}
 
 
 def _beyond(seen: Rows, floor: float) -> Array:

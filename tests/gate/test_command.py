@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.commands.gate import command
-from harness.gate.announce import summary, workflow_commands, write_step_summary
+from harness.commands.gate import _headline, command
+from harness.gate.announce import failure, summary, workflow_commands, write_step_summary
 from harness.gate.counters import Difference
-from harness.gate.measure import Rows
+from harness.gate.driver import PATHS
+from harness.gate.measure import CONTENDED_METRICS, Rows
 from harness.gate.record import gate_record, verdicts
 from harness.gate.run import GateRun
 from harness.gate.statistics import PATH_COST, Answer, Estimate, Judgement
@@ -99,6 +101,50 @@ def test_the_step_summary_is_appended_where_there_is_one(tmp_path: Path) -> None
     assert "| a | regressed | -7.0%" in text
     assert text.endswith("more\n")
     write_step_summary("nobody reads this", {})
+
+
+def test_github_hears_of_a_run_that_came_to_no_judgement(tmp_path: Path) -> None:
+    path = tmp_path / "summary.md"
+    words = "FAIL: the path pair-8 was 5 % off"
+    said = failure(words, {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(path)})
+    assert said.startswith("::error file=channel/core/channel.hpp,")
+    assert said.endswith("::FAIL: the path pair-8 was 5 %25 off")
+    assert path.read_text(encoding="utf-8") == f"## {words}\n"
+    assert failure(words, {}) == ""
+
+
+def test_held_against_the_yardstick_it_says_slower_than_demanded_not_slower_than_the_ring() -> None:
+    run = replace(run_of({"a": Answer.REGRESSED}), reference="a robust-mutex ring", floors={"a": 2.0})
+    assert _headline(run, 3).startswith("FAIL: slower than demanded against a robust-mutex ring: a -7.0%")
+    assert "relative to what is demanded: a 2x a robust-mutex ring" in summary(run, "FAIL")
+    assert "relative" not in summary(run_of({"a": Answer.PASS}), "PASS")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x", "[]", "{}", '{"pair-8": 2}', "of every metric: 0", 'of every metric: "2"', "of every metric: Infinity"],
+)
+def test_a_yardstick_that_leaves_a_metric_without_a_demand_is_an_error(
+    text: str, checkout_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(checkout_copy)
+    _, each, value = text.partition("of every metric: ")
+    metrics = (*PATHS, *CONTENDED_METRICS)
+    written = "{" + ", ".join(f'"{metric}": {value}' for metric in metrics) + "}" if each else text
+    (checkout_copy / "harness" / "gate" / "yardstick.json").write_text(written, encoding="utf-8")
+    assert gate() == 5
+    assert "harness/gate/yardstick.json" in capsys.readouterr().err
+    assert not list((checkout_copy / "build").glob("gate/*.so"))
+
+
+@pytest.mark.parametrize("text", ["x", "[]", "null", '{"peek": 3}'])
+def test_agreed_counters_of_another_shape_are_an_error(
+    text: str, checkout_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(checkout_copy)
+    (checkout_copy / "harness" / "gate" / "counters.json").write_text(text, encoding="utf-8")
+    assert gate("--counters-only") == 5
+    assert "harness/gate/counters.json" in capsys.readouterr().err
 
 
 def test_outside_a_checkout_it_cannot_run(
