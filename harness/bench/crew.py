@@ -112,7 +112,7 @@ class Crew:
         try:
             if control.poll(patience):
                 return control.recv()
-        except EOFError as error:
+        except (EOFError, ConnectionError) as error:
             raise Stuck("a worker died") from error
         raise Stuck(f"a worker did not answer within {patience:.0f} s")
 
@@ -134,12 +134,9 @@ class Crew:
 
     def _slice(self, commands: Sequence[tuple[str, int]], messages: int, batch: int, pace_ns: int = 0) -> Slice:
         start = time.monotonic_ns() + _LEAD_NS + _LEAD_PER_WORKER_NS * len(commands)
-        for control, (what, count) in zip(self._controls, commands, strict=True):
-            control.send(Command(what, count, self.size, batch, start, pace_ns))
-        deadline = time.monotonic() + _SLICE_PATIENCE_S
-        outcomes: list[Outcome] = [
-            self._answer(control, max(deadline - time.monotonic(), 0.0)) for control in self._controls
-        ]
+        outcomes: list[Outcome] = self._asked(
+            [Command(what, count, self.size, batch, start, pace_ns) for what, count in commands]
+        )
         return Slice(
             max(outcome.end_ns for outcome in outcomes) - min(outcome.start_ns for outcome in outcomes),
             messages,
@@ -149,9 +146,24 @@ class Crew:
 
     def counters(self) -> dict[str, int]:
         """Totals so far, by name, of a transport that counts; else empty."""
-        control = self._controls[0]
-        control.send(None)
-        return dict(self._answer(control, _SLICE_PATIENCE_S))
+        return dict(self._asked([None])[0])
+
+    def _asked(self, questions: Sequence[Command | None]) -> list[Any]:
+        """Answers of the first so many workers. A crew that is stuck is ended at once, lest it disturb other slices."""
+        try:
+            if not self._controls:
+                raise Stuck("its workers were ended")
+            asked = self._controls[: len(questions)]
+            try:
+                for control, question in zip(asked, questions, strict=True):
+                    control.send(question)
+            except ConnectionError as error:
+                raise Stuck("a worker died") from error
+            deadline = time.monotonic() + _SLICE_PATIENCE_S
+            return [self._answer(control, max(deadline - time.monotonic(), 0.0)) for control in asked]
+        except Stuck:
+            self._end()
+            raise
 
     def close(self) -> None:
         self._end()

@@ -119,6 +119,7 @@ class _Contestant:
     count: int = 0
     slices: list[Slice] = field(default_factory=list)
     before: dict[str, int] = field(default_factory=dict)
+    after: dict[str, int] = field(default_factory=dict)
     skipped: str = ""
 
 
@@ -165,6 +166,12 @@ def throughput(
                     one.slices.append(one.crew.throughput(one.count, batch))
                 except Stuck as error:
                     one.skipped = str(error)
+        for one in contestants:
+            if one.crew is not None and not one.skipped:
+                try:
+                    one.after = one.crew.counters()
+                except Stuck as error:
+                    one.skipped = str(error)
         figures = tuple(_figure(one, contestants[0], batch) for one in contestants)
     return Cell(group, on, senders, receivers, size, batch, pin, capacity, figures)
 
@@ -190,8 +197,7 @@ def _figure(one: _Contestant, first: _Contestant, batch: int) -> Figure:
         return Figure(one.transport.name, skipped=one.skipped, note=note)
     rates = np.asarray([piece.rate for piece in one.slices])
     messages = sum(piece.messages for piece in one.slices)
-    after = one.crew.counters()
-    counters = {name: (total - one.before.get(name, 0)) / messages for name, total in after.items()}
+    counters = {name: (total - one.before.get(name, 0)) / messages for name, total in one.after.items()}
     ratio = None
     if not first.skipped:
         ratio = summarize(np.asarray([piece.rate for piece in first.slices]) / rates)

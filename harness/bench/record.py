@@ -17,12 +17,22 @@ __all__ = ["bench_record", "lines"]
 def bench_record(
     run: BenchRun, *, started: str, duration: float, environment: Mapping[str, Any], command: str
 ) -> RunRecord:
-    """A benchmark judges nothing: it passes if it measured something, and says what it could not."""
+    """A benchmark judges nothing: it passes if it measured something, and says what it could not.
+
+    It does not pass if that was the channel: its workers died, or waited for ever.
+    """
     measured = sum(figure.rate is not None for cell in run.cells for figure in cell.figures)
     measured += sum(cell.p50 is not None for cell in run.latencies)
-    skipped = sorted({f"{f.name}: {f.skipped}" for cell in run.cells for f in cell.figures if f.skipped})
+    skips = {(figure.name, figure.skipped) for cell in run.cells for figure in cell.figures}
+    skips |= {(cell.name, cell.skipped) for cell in run.latencies}
+    skipped = sorted(f"{name}: {why}" for name, why in skips if why)
+    ours = [words for words in skipped if words.startswith("channel")]
     reason = f"{counted(measured, 'figure')} measured" + (f"; skipped: {'; '.join(skipped)}" if skipped else "")
-    verdict = Verdict.passed("benchmark", reason, {"figure": measured})
+    if ours:
+        reason = f"the channel could not be measured: {'; '.join(ours)}"
+        verdict = Verdict.inconclusive("benchmark", reason, {"figure": measured})
+    else:
+        verdict = Verdict.passed("benchmark", reason, {"figure": measured})
     return RunRecord(
         kind="bench",
         scenario="bench",

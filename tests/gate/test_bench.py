@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from harness.bench.crew import Crew, Stuck
-from harness.bench.measure import PERCENTILES, latency, summarize, throughput
+from harness.bench.measure import PERCENTILES, LatencyCell, latency, summarize, throughput
 from harness.bench.peers import PEERS, FasterFifo, ThreadSimpleQueue, peers
 from harness.bench.plan import FULL, QUICK, BenchRun
 from harness.bench.record import bench_record, lines
@@ -176,6 +176,28 @@ def test_a_run_becomes_a_record_and_lines() -> None:
     text = "\n".join(lines(run))
     assert "workers, threads" in text
     assert "skipped: OSError: no such device" in text
+
+
+def test_a_channel_that_got_stuck_makes_no_green_run() -> None:
+    cell = throughput([Refusing("channel", dies=True)], "processes", 1, 1, 8, rounds=1)
+    assert cell.figures[0].skipped == "a worker died"
+    latencies = [LatencyCell("channel, futex", "one way", "processes", 8, skipped="a worker did not answer")]
+    for run in (BenchRun((cell,), (), ()), BenchRun((), tuple(latencies), ())):
+        record = bench_record(run, started="", duration=0.0, environment={}, command="bench")
+        assert record.outcome is Outcome.INCONCLUSIVE
+        assert record.reason.startswith("the channel could not be measured: channel")
+
+
+def test_a_worker_that_died_between_two_slices_is_noticed_and_the_others_are_ended() -> None:
+    with Crew([ChannelTransport()], "processes", 1, 1, CAPACITY, 8) as crew:
+        workers = list(crew._workers)
+        workers[0].kill()
+        workers[0].join()
+        with pytest.raises(Stuck, match="died"):
+            crew.throughput(10)
+        assert not any(worker.is_alive() for worker in workers)
+        with pytest.raises(Stuck):
+            crew.counters()
 
 
 def test_a_run_that_measured_nothing_is_inconclusive() -> None:
