@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from harness.gate.source import BrokenPath
+from harness.termination import follow_parent
 
 __all__ = ["PATIENCE_S", "Progress", "apart", "user"]
 
@@ -67,7 +68,7 @@ def apart(
 
 
 def _serve(control: Connection, work: Callable[..., object], arguments: tuple[object, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    follow_parent()  # also out of a core that hangs: a foreign call holds no GIL
     with control:
         control.send(("progress", ""))
         try:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.gate.apart import Progress
+from harness.gate.apart import Progress, apart
 from harness.gate.driver import PATHS, Driver, Memory
 from harness.gate.measure import PathCost, Rows
+from harness.gate.rehearsal import rehearse
 from harness.gate.source import Builder, tree_of
 from harness.gate.statistics import PATH_COST, Answer, Array, Judgement, judge
 from harness.verdict import Outcome
@@ -122,13 +123,13 @@ def run_self_test(root: Path, extent: Extent, progress: Progress = lambda _: Non
     """Plant delays in a copy of the core of the checkout `root`.
 
     Raises:
-        GateError: it does not build.
+        GateError: it does not build. BrokenPath: it does not work.
     """
     builder = Builder(root)
     progress("building")
     library = builder.build(tree_of(root, str(root)), defines=["BENCH_DELAYED"])
-    with Memory() as memory:
-        records = _record(Driver(library, memory), Driver(library, memory), Driver(library, memory), extent, progress)
+    rehearse(library)
+    records = apart(_recorded_apart, library, extent, what="a path", progress=progress)
     random = np.random.default_rng(seed)
     identical = records[0.0]
     effects = []
@@ -193,6 +194,11 @@ def decisions(family: Mapping[str, Rows], random: np.random.Generator) -> list[J
         return {path: fresh[path] for path in suspects}
 
     return judge(first, noise, PATH_COST, confirm)
+
+
+def _recorded_apart(library: Path, extent: Extent, progress: Progress) -> dict[float, dict[str, Rows]]:
+    with Memory() as memory:
+        return _record(Driver(library, memory), Driver(library, memory), Driver(library, memory), extent, progress)
 
 
 def _record(

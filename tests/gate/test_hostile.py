@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -282,3 +283,38 @@ def test_a_thread_that_does_not_come_to_its_turn_is_waited_for(tmp_path: Path) -
     with Memory() as memory:
         driver = Driver(library, memory)
         assert all(min(driver.contended((cpu, cpu), 1)) > 0 for _ in range(20))
+
+
+def test_a_core_that_crashes_does_not_take_the_self_test_with_it(
+    checkout_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(checkout_copy)
+    broken_reads(checkout_copy, "__builtin_trap();")
+    assert gate("--self-test", "--short") == 1
+    assert "FAIL: a path was killed by SIGILL" in capsys.readouterr().err
+
+
+COUNTING = """
+import sys
+from pathlib import Path
+from harness.gate.rehearsal import counters_text
+counters_text(Path(sys.argv[1]))
+"""
+
+
+def having_loaded(library: Path, parent: int) -> list[int]:
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(child) for child in children if str(library) in Path(f"/proc/{child}/maps").read_text()]
+
+
+def test_a_core_that_hangs_does_not_outlive_a_gate_that_was_killed(tmp_path: Path) -> None:
+    broken_reads(copy_of_the_core(tmp_path / "tree"), 'for (;;) asm volatile("");')
+    library = Builder(ROOT, tmp_path / "cache").build(tree_of(ROOT, str(tmp_path / "tree")), "counters.cpp")
+    with subprocess.Popen([sys.executable, "-P", "-c", COUNTING, str(library)]) as parent:
+        while not (loaded := having_loaded(library, parent.pid)):
+            assert parent.poll() is None
+        parent.kill()
+    end = time.monotonic() + 10
+    while Path(f"/proc/{loaded[0]}").exists():
+        assert time.monotonic() < end, os.kill(loaded[0], signal.SIGKILL)
+        time.sleep(0.05)
