@@ -24,7 +24,7 @@ sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != Path(_
 from channel import Channel  # noqa: E402
 from harness.bench.measure import throughput  # noqa: E402
 from harness.bench.peers import peers  # noqa: E402
-from harness.bench.rows import Row, arguments, publish, row, show  # noqa: E402
+from harness.bench.rows import Row, arguments, cache_line_rows, publish, row, show  # noqa: E402
 from harness.systems.transport import ChannelTransport  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,10 +121,12 @@ def system_calls() -> list[Row]:
 def main() -> None:
     options = arguments(__doc__)
     found = [
+        *show(cache_line_rows("before")),
         *show(native(options.rounds)),
         *show(python(options.rounds)),
         *show(processes(options.rounds)),
         *show(system_calls()),
+        *show(cache_line_rows("after")),
     ]
     publish(found, options.json)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.bench.measure import Cell, LatencyCell, latency, summarize, throughput
 from harness.bench.peers import PEERS, CloudtoidSpinning, peers
-from harness.bench.rows import Row, arguments, publish, row, show
+from harness.bench.rows import Row, arguments, cache_line_rows, publish, row, show
 from harness.bench.transport import Transport
 from harness.systems.transport import ChannelTransport
 
@@ -78,7 +78,7 @@ def latency_rows(cells: Sequence[LatencyCell], kind: str) -> list[Row]:
 
 def main() -> None:
     options = arguments(__doc__)
-    found: list[Row] = []
+    found: list[Row] = show(cache_line_rows("before"))
     for (on, workers, size, batch), floors in FLOORS.items():
         rivals = peers(on, workers, workers, size)
         if batch > 1:
@@ -94,6 +94,7 @@ def main() -> None:
     rounds = max(options.rounds, FEWEST_ROUNDS)
     cells = latency(makers, "round trip", "processes", rounds=rounds, count=ROUND_TRIPS)
     found += show(latency_rows(cells, "round trip"))
+    found += show(cache_line_rows("after"))
     publish(found, options.json)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.bench.crew import Crew
 from harness.bench.measure import messages_for, summarize, throughput
-from harness.bench.rows import Row, arguments, publish, row, show
+from harness.bench.rows import Row, arguments, cache_line_rows, publish, row, show
 from harness.systems.transport import ChannelTransport
 
 WORKERS = ((1, 1), (2, 2), (4, 4), (8, 8), (16, 16), (4, 1), (16, 1), (1, 16))
@@ -53,10 +53,11 @@ def by_size(on: str, rounds: int) -> list[Row]:
 
 def main() -> None:
     options = arguments(__doc__)
-    found: list[Row] = []
+    found: list[Row] = show(cache_line_rows("before"))
     for on in ("processes", "threads"):
         found += show(by_workers(on, options.rounds))
         found += show(by_size(on, options.rounds))
+    found += show(cache_line_rows("after"))
     publish(found, options.json)
 
 

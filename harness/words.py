@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["again", "cause_of", "counted", "plural", "shown"]
+__all__ = ["again", "before_and_after", "cause_of", "counted", "plural", "shown"]
 
 _TAKE_ES = ("s", "x", "ch", "sh")
 _VOWELS = "aeiou"
@@ -33,6 +34,14 @@ def again(reproduced: str) -> str:
     if failed == "0":
         return f"this did not fail again in {counted(int(tries), 'try')}; what happened above stands, and is rare"
     return f"reproduced {reproduced}"
+
+
+def before_and_after(ns: Mapping[str, float | None]) -> str:
+    """A time by ``"before"`` and ``"after"``: ``27 ns before, 165 ns after``; None: not measured."""
+    times = {when: ns.get(when) for when in ("before", "after")}
+    if all(time is None for time in times.values()):
+        return "not measured"
+    return ", ".join(f"{'not measured' if time is None else f'{time:.0f} ns'} {when}" for when, time in times.items())
 
 
 def shown(value: Any) -> str:

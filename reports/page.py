@@ -18,7 +18,7 @@ import jinja2
 
 from harness.record import Failure, RunRecord, Timeline
 from harness.verdict import Outcome
-from harness.words import again, counted, plural
+from harness.words import again, before_and_after, counted, plural
 from reports.interleaving import Lines, lines
 from reports.plots import Plot, performance
 from reports.results import assertions, label, operations, overall, variant
@@ -298,7 +298,9 @@ def _environment_table(records: Sequence[RunRecord]) -> list[tuple[str, list[str
 def _flat(values: Any) -> list[tuple[str, str]]:
     flat = []
     for name, content in values.items():
-        if isinstance(content, dict):
+        if name == "cache_line_ns":
+            flat.append(("a cache line, core to core", before_and_after(content)))
+        elif isinstance(content, dict):
             flat.append((name, ", ".join(f"{key} {value}" for key, value in content.items())))
         elif name == "memory_bytes":
             flat.append(("memory", f"{content / 2**30:.1f} GiB"))

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.bench.cache_line import cache_line_ns
 from harness.termination import tidy_on_termination
 
-__all__ = ["Row", "arguments", "publish", "row", "show"]
+__all__ = ["Row", "arguments", "cache_line_rows", "publish", "row", "show"]
 
 Row = dict[str, Any]
 
@@ -30,6 +31,15 @@ def row(
         "target": target,
         "met": met,
     }
+
+
+def cache_line_rows(when: str) -> list[Row]:
+    """The time of a cache line between the CPUs of a pinned pair, ``when`` in the run; none where it has none."""
+    name, taken = f"cache line, one way, {when}", cache_line_ns()
+    if taken is None:
+        print(f"{name}: left out: not measured")
+        return []
+    return [row(name, taken, "ns")]
 
 
 def show(rows: Sequence[Row]) -> list[Row]:

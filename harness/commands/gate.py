@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import EXIT_ENVIRONMENT
-from harness.words import counted
+from harness.words import before_and_after, counted
 
 if TYPE_CHECKING:
     from harness.commands.talk import Talk
@@ -159,6 +159,7 @@ def _self_test(root: Path, options: dict[str, Any]) -> int:
 
 
 def _gate(root: Path, options: dict[str, Any]) -> int:
+    from harness.bench.cache_line import cache_line_ns
     from harness.commands.outputs import open_outputs
     from harness.environment import environment
     from harness.gate.announce import summary, workflow_commands, write_step_summary
@@ -170,14 +171,17 @@ def _gate(root: Path, options: dict[str, Any]) -> int:
     history = options["history"] or root / HISTORY
     earlier = _earlier(history)
     open_outputs(options["json_file"], _made_for(history), report=options["report"])
+    cache_line = {"before": cache_line_ns()}
     with _talk("gate") as talk:
         run = run_gate(root, options["reference"], talk.say)
+    cache_line["after"] = cache_line_ns()
     code = run.exit_code(options["strict"])
     headline = _headline(run, code)
     talk_to_stdout = options["json_file"] is None or str(options["json_file"]) != "-"
     _show(run, to_stderr=not talk_to_stdout)
+    click.echo(f"a cache line, core to core: {before_and_after(cache_line)}", err=not talk_to_stdout)
     duration = time.monotonic() - began
-    around = {**environment(), "load_before": load}
+    around = {**environment(), "load_before": load, "cache_line_ns": cache_line}
     line = {
         "started": started.isoformat(timespec="seconds"),
         "candidate": run.candidate,

@@ -7,6 +7,7 @@
 
 #include "channel/native/handle.hpp"
 #include "harness/native/bare.hpp"
+#include "harness/native/bench/line_latency.hpp"
 #include "harness/native/mutants.hpp"
 #include "harness/native/script.hpp"
 
@@ -364,6 +365,13 @@ NB_MODULE(_native, module) {
                    return static_cast<double>(end - start) / static_cast<double>(times);
                },
                nb::arg("times"), "ns that reading the clock takes, with the fence behind it.");
+    module.def("line_latency",
+               [](int first_cpu, int second_cpu, Nanoseconds patience) {
+                   return bench::line_latency(first_cpu, second_cpu, std::chrono::nanoseconds(patience));
+               },
+               nb::arg("first_cpu"), nb::arg("second_cpu"), nb::arg("patience"),
+               nb::call_guard<nb::gil_scoped_release>(),
+               "ns that a cache line takes from one CPU to the other; None if that cannot be measured within `patience` ns.");
     module.def("script_layout", &script_layout, "Fields of a script's operation: name to (offset, size).");
     module.def("record_layout", &record_layout, "Fields of a record: name to (offset, size).");
     nb::dict kinds, statuses;

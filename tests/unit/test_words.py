@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.verdict import Outcome, Verdict, Witness
-from harness.words import again, counted
+from harness.words import again, before_and_after, counted
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,12 @@ def test_what_did_not_fail_again_is_told_as_that() -> None:
     assert again("0/5") == "this did not fail again in 5 tries; what happened above stands, and is rare"
     assert again("0/1").startswith("this did not fail again in 1 try;")
     assert again("not tried") == "not tried"
+
+
+def test_a_time_before_and_after() -> None:
+    assert before_and_after({"before": 27.4, "after": 164.6}) == "27 ns before, 165 ns after"
+    assert before_and_after({"before": 27.4, "after": None}) == "27 ns before, not measured after"
+    assert before_and_after({"before": None, "after": None}) == "not measured"
 
 
 def test_a_verdict_names_its_rule_once() -> None:

@@ -3,7 +3,6 @@
 //
 // It times by the CPU clock of the thread, because on a shared machine wall time measures the neighbours. What it calls
 // of the tree is in subject.hpp, nothing else; harness/gate/driver.py builds and loads it.
-#include <pthread.h>
 #include <sched.h>
 #include <time.h>
 
@@ -13,6 +12,7 @@
 #include <cstring>
 #include <thread>
 
+#include "pin.hpp"
 #include "subject.hpp"
 
 namespace {
@@ -101,13 +101,6 @@ std::uint64_t repeat(Path path, Worker& worker, Messages& messages, std::uint64_
     return 0;
 }
 
-void pin(int cpu) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(static_cast<unsigned>(cpu), &set);
-    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-}
-
 }  // namespace
 
 extern "C" {
@@ -143,7 +136,7 @@ __attribute__((visibility("default"))) bool bench_contended(void* memory, std::s
     std::array<std::uint64_t, 2> pairs{};
     std::array<std::vector<std::int64_t>, 2> samples;
     const auto work = [&](std::size_t index, int cpu) {
-        pin(cpu);
+        bench::pin(cpu);
         Worker worker(subject);
         Messages messages;
         samples[index].reserve(kSamples);
