@@ -264,12 +264,13 @@ private:
             return;
         // The dead writer may have published entries that it never counted in tail; readers may have taken them.
         Position tail = memory_.load(at::tail, std::memory_order_relaxed);
-        for (const Position limit = tail + geometry_.capacity();
+        for (const Position start = tail;
              aligned(tail) && !design_.plants(Bug::trusting_recovery);) {  // not if closed, nor if hostile
             const u64 header = memory_.load(geometry_.header_at(tail), std::memory_order_relaxed);
             if (!is_published(header)) break;
+            const Position next = tail + entry_bytes(header_length(header));
             if (is_terminal(header)) tail |= kClosed;
-            else if (const Position next = tail + entry_bytes(header_length(header)); next < limit) tail = next;
+            else if (next - start < geometry_.capacity()) tail = next;  // a distance: behind the last position comes 0
             else break;  // hostile: the writer that comes next meets a published header at tail
             memory_.pause();
         }

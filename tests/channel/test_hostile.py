@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import multiprocessing
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +130,30 @@ def test_an_owner_that_is_nobody_ends_in_the_retry_limit_not_in_a_hang() -> None
         channel.write(b"", timeout=0.001)
     assert channel.try_read() is None
     channel.close()
+
+
+def test_a_recovery_from_a_tail_at_the_last_positions_ends() -> None:
+    """A message beyond all positions leads back to the first ones, and on from there for ever."""
+    with Channel.create(capacity=CAPACITY, participants=8) as channel:
+        ring = suggest_size(CAPACITY, participants=8) - CAPACITY
+        with Path("/dev/shm", channel.name).open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+            put(memory, TAIL, -4 * CAPACITY)
+            put(memory, ring, 0xFFFFFFFE << 1 | 1)
+            put(memory, ring + 16, (CAPACITY - 8) << 1 | 1)
+            put(memory, OWNER, 1 << 12 | 5)  # a slot that nobody holds: dead
+        writer = multiprocessing.get_context("fork").Process(target=_write, args=(channel,))
+        writer.start()
+        writer.join(20)
+        try:
+            assert writer.exitcode == 0, "the call did not end"
+        finally:
+            writer.kill()
+            writer.join()
+
+
+def _write(channel: Channel) -> None:
+    with pytest.raises(ChannelCorrupted):
+        channel.write(b"", timeout=1)
 
 
 @pytest.mark.parametrize("damage", ["magic", "version", "capacity", "checksum", "short"])
