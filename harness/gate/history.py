@@ -30,10 +30,12 @@ def load(path: Path, tell: Callable[[str], None] = lambda _: None) -> list[dict[
     """All runs, oldest first; none where there is no file. `tell` hears of each line that is no run, and is left out.
 
     Raises:
-        ValueError: no line is a run, so this is another file; what its first is instead.
+        ValueError: it is no regular file; or no line is a run, so this is another file: what its first is instead.
     """
     if not path.exists():
         return []
+    if not path.is_file():
+        raise ValueError(f"{path}: not a regular file")  # reading a pipe or a device might never end
     runs, complaints = [], []
     for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ def test_another_file_is_no_history(tmp_path: Path) -> None:
     path.write_text("# Read me\n")
     with pytest.raises(ValueError, match=r"README.md:1: not a JSON object"):
         load(path)
+
+
+def test_what_can_be_read_without_end_is_no_history(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match=r"pipe: not a regular file"):
+        load(tmp_path / "pipe")
 
 
 def test_a_run_behind_a_line_that_was_cut_short_is_not_lost(tmp_path: Path) -> None:
