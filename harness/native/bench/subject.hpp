@@ -17,6 +17,10 @@
 #endif
 #endif
 
+// Each operation is reached over a call, as every caller of a channel reaches it: whether a compiler puts it into the
+// driver's loops depends on its size, and moves a figure by more than a change is worth.
+#define IPC_CALL [[gnu::noinline]]
+
 namespace bench {
 
 #if defined(BENCH_MUTEX_RING)
@@ -28,16 +32,16 @@ public:
     class Worker {
     public:
         explicit Worker(Subject& subject) : ring_(subject.ring_) {}
-        bool write(std::span<const std::byte> message) { return ring_.write(message); }
-        bool read(std::byte* to, std::size_t room) { return ring_.read(to, room) >= 0; }
-        bool write_blocking(std::span<const std::byte> message) { return ring_.write(message); }
-        bool read_blocking(std::byte* to, std::size_t room) { return ring_.read(to, room) >= 0; }
-        bool peek(std::byte* to, std::size_t room) { return ring_.peek(to, room) >= 0; }
-        bool skip() { return ring_.skip(); }
-        std::size_t write_many(std::span<const std::byte> message, std::size_t count) {
+        IPC_CALL bool write(std::span<const std::byte> message) { return ring_.write(message); }
+        IPC_CALL bool read(std::byte* to, std::size_t room) { return ring_.read(to, room) >= 0; }
+        IPC_CALL bool write_blocking(std::span<const std::byte> message) { return ring_.write(message); }
+        IPC_CALL bool read_blocking(std::byte* to, std::size_t room) { return ring_.read(to, room) >= 0; }
+        IPC_CALL bool peek(std::byte* to, std::size_t room) { return ring_.peek(to, room) >= 0; }
+        IPC_CALL bool skip() { return ring_.skip(); }
+        IPC_CALL std::size_t write_many(std::span<const std::byte> message, std::size_t count) {
             return ring_.write_many(message, count);
         }
-        std::size_t read_many(std::byte* to, std::size_t room, std::size_t count) {
+        IPC_CALL std::size_t read_many(std::byte* to, std::size_t room, std::size_t count) {
             return ring_.read_many(to, room, count);
         }
 
@@ -67,43 +71,43 @@ public:
         explicit Worker(Subject& subject)
             : channel_(subject.block_->memory(), subject.block_->geometry(), ipc::Policy{}, &subject.block_->me()) {}
 
-        bool write(std::span<const std::byte> message) {
+        IPC_CALL bool write(std::span<const std::byte> message) {
             ipc::Effort effort;
             return channel_.try_write(message, id_, effort) == ipc::Status::ok;
         }
-        bool read(std::byte* to, std::size_t room) {
+        IPC_CALL bool read(std::byte* to, std::size_t room) {
             ipc::Effort effort;
             Room sink{to, to, to + room};
             return channel_.try_read(sink, id_, effort, hook_) == ipc::Status::ok;
         }
         // By the calls that would wait for room or for a message, and need not.
-        bool write_blocking(std::span<const std::byte> message) {
+        IPC_CALL bool write_blocking(std::span<const std::byte> message) {
             ipc::Effort effort;
             return channel_.write(message, id_, ipc::never, effort, hook_) == ipc::Status::ok;
         }
-        bool read_blocking(std::byte* to, std::size_t room) {
+        IPC_CALL bool read_blocking(std::byte* to, std::size_t room) {
             ipc::Effort effort;
             Room sink{to, to, to + room};
             return channel_.read(sink, id_, ipc::never, effort, hook_) == ipc::Status::ok;
         }
-        bool peek(std::byte* to, std::size_t room) {
+        IPC_CALL bool peek(std::byte* to, std::size_t room) {
             ipc::Effort effort;
             Room sink{to, to, to + room};
             return channel_.peek(sink, id_, effort, hook_) == ipc::Status::ok;
         }
-        bool skip() {  // the entry that was written or seen last
+        IPC_CALL bool skip() {  // the entry that was written or seen last
             ipc::Effort effort;
             ipc::Position seen = 0;
             return channel_.skip(id_, seen, effort) == ipc::Status::ok;
         }
-        std::size_t write_many(std::span<const std::byte> message, std::size_t count) {
+        IPC_CALL std::size_t write_many(std::span<const std::byte> message, std::size_t count) {
             ipc::Effort effort;
             Repeated source{message};
             std::size_t done = 0;
             channel_.write_many(source, count, done, 0, effort, hook_);
             return done;
         }
-        std::size_t read_many(std::byte* to, std::size_t room, std::size_t count) {
+        IPC_CALL std::size_t read_many(std::byte* to, std::size_t room, std::size_t count) {
             ipc::Effort effort;
             Room sink{to, to, to + room};
             std::size_t taken = 0;
@@ -141,3 +145,5 @@ private:
 #endif
 
 }  // namespace bench
+
+#undef IPC_CALL
