@@ -128,7 +128,7 @@ def main() -> None:
         *show(system_calls()),
         *show(cache_line_rows("after")),
     ]
-    publish(found, options.json)
+    publish(found, options)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ again for what it answered.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness.bench.rows import publish, publishing
 from harness.checks import check_fifo
 from harness.checks.specifications import Operation
 from harness.checks.specifications.registers import Register
@@ -226,15 +225,14 @@ def rows(largest: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    publishing(parser)
     parser.add_argument("--largest", type=int, default=10**7, metavar="N", help="longest history")
     arguments = parser.parse_args()
     found = rows(arguments.largest)
     for entry in found:
         target = "" if entry["target"] is None else f"target {entry['target']:g}: {'met' if entry['met'] else 'MISSED'}"
         print(f"{entry['name']:52} {entry['value']:10.2f} {entry['unit']:10} {target}")
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    publish(found, arguments)
 
 
 if __name__ == "__main__":

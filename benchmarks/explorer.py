@@ -130,7 +130,7 @@ def main() -> None:
     if options.jobs > 1:
         for one in scaling(options.jobs, options.rounds):
             found += show([one])
-    publish(found, options.json)
+    publish(found, options)
 
 
 if __name__ == "__main__":

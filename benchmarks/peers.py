@@ -95,7 +95,7 @@ def main() -> None:
     cells = latency(makers, "round trip", "processes", rounds=rounds, count=ROUND_TRIPS)
     found += show(latency_rows(cells, "round trip"))
     found += show(cache_line_rows("after"))
-    publish(found, options.json)
+    publish(found, options)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def cost_rows(rounds: int) -> list[Row]:
 
 def main() -> None:
     chosen = arguments(__doc__)
-    publish(show(cost_rows(chosen.rounds)), chosen.json)
+    publish(show(cost_rows(chosen.rounds)), chosen)
 
 
 if __name__ == "__main__":

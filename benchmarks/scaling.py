@@ -58,7 +58,7 @@ def main() -> None:
         found += show(by_workers(on, options.rounds))
         found += show(by_size(on, options.rounds))
     found += show(cache_line_rows("after"))
-    publish(found, options.json)
+    publish(found, options)
 
 
 if __name__ == "__main__":

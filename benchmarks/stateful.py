@@ -16,13 +16,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from hypothesis import given, settings
 
 import channel
-from harness.bench.rows import Row, publish, row, show
+from harness.bench.rows import Row, publish, publishing, row, show
 from harness.explore.exploration import Cost
 from harness.mutants import Mutant, Nature, Needs, all_mutants, parse
 from harness.stateful.execution import Setting
@@ -173,7 +172,7 @@ def drawn_programs() -> Iterator[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mutants", nargs="*", metavar="MUTANT", help="planted bugs (default: all)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
+    publishing(parser)
     parser.add_argument("--layers", default="1,2,3", help="which (default %(default)s)")
     parser.add_argument("--examples", type=int, default=2_500, help="of layer 2 (default %(default)s)")
     given_arguments = parser.parse_args()
@@ -187,7 +186,7 @@ def main() -> None:
     for mutant in mutants:
         for one in rows_of(mutant, layers, given_arguments.examples):
             rows += show([one])
-    publish(rows, given_arguments.json)
+    publish(rows, given_arguments)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from harness.bench.cache_line import cache_line_ns
 from harness.termination import tidy_on_termination
 
-__all__ = ["Row", "arguments", "cache_line_rows", "publish", "row", "show"]
+__all__ = ["Row", "arguments", "cache_line_rows", "publish", "publishing", "row", "show"]
 
 Row = dict[str, Any]
 
@@ -54,10 +55,26 @@ def show(rows: Sequence[Row]) -> list[Row]:
     return list(rows)
 
 
-def publish(rows: Sequence[Row], json_file: Path | None) -> None:
-    """Write all rows where they are wanted."""
-    if json_file is not None:
-        json_file.write_text(json.dumps(list(rows), indent=1) + "\n", encoding="utf-8")
+def publish(rows: Sequence[Row], options: argparse.Namespace) -> None:
+    """Write all rows where they are wanted (``--json``), and say how many targets were missed.
+
+    Raises:
+        SystemExit: 3 with ``--strict`` if one was missed.
+    """
+    if options.json is not None:
+        options.json.write_text(json.dumps(list(rows), indent=1) + "\n", encoding="utf-8")
+    aimed = [one for one in rows if one["met"] is not None]
+    missed = [one["name"] for one in aimed if not one["met"]]
+    words = f"{len(missed)} of {len(aimed)} targets missed" + (f": {', '.join(missed)}" if missed else "")
+    print(words, file=sys.stderr)
+    if options.strict and missed:
+        raise SystemExit(3)
+
+
+def publishing(parser: argparse.ArgumentParser) -> None:
+    """The options of ``publish``."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
+    parser.add_argument("--strict", action="store_true", help="exit 3 if a target is missed")
 
 
 def arguments(description: str | None, rounds: int = 9, jobs: int | None = None) -> argparse.Namespace:
@@ -67,7 +84,7 @@ def arguments(description: str | None, rounds: int = 9, jobs: int | None = None)
     """
     tidy_on_termination()
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
+    publishing(parser)
     parser.add_argument(
         "--rounds", type=int, default=rounds, metavar="N", help="rounds of each figure (default %(default)s)"
     )

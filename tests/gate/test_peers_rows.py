@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from harness.bench.measure import LatencyCell, summarize
+from harness.bench.rows import publish, row
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "peers.py"
 
@@ -42,3 +45,32 @@ def test_round_trips_are_compared_within_a_round(script: ModuleType) -> None:
 def test_without_a_peer_of_the_kind_there_is_no_ratio(script: ModuleType) -> None:
     found = script.latency_rows([cell("channel, futex", 1.0, 2.0), cell("iceoryx2", 1.0, 2.0)], "round trip")
     assert [row["ratio"] for row in found] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "strict", "code", "words"),
+    [
+        ((2.0, 1.0), True, None, "0 of 2 targets missed"),
+        ((2.0, 0.9), True, 3, "1 of 2 targets missed: second"),
+        ((2.0, 0.9), False, None, "1 of 2 targets missed: second"),
+        ((), True, None, "0 of 0 targets missed"),
+    ],
+)
+def test_a_missed_target_ends_a_strict_script(
+    ratios: tuple[float, ...],
+    strict: bool,
+    code: int | None,
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [row(name, 1, "x", "target", ratio, 1.0) for name, ratio in zip(("first", "second"), ratios, strict=False)]
+    options = argparse.Namespace(json=tmp_path / "rows.json", strict=strict)
+    if code is None:
+        publish([*rows, row("without", 1, "ns")], options)
+    else:
+        with pytest.raises(SystemExit) as ended:
+            publish([*rows, row("without", 1, "ns")], options)
+        assert ended.value.code == code
+    assert capsys.readouterr().err.strip() == words
+    assert len(json.loads(options.json.read_text(encoding="utf-8"))) == len(ratios) + 1
