@@ -223,7 +223,14 @@ def _suspects(estimates: Mapping[str, Estimate], rule: Rule) -> set[str]:
 
 
 def _answer(seen: Estimate, noise: Estimate, rule: Rule, regressed: bool) -> tuple[Answer, str]:
-    if max(noise.high, -noise.low) > rule.tolerance:
+    reach = max(noise.high, -noise.low)
+    if reach > rule.tolerance:
+        if regressed and seen.high < rule.bound - reach:  # no noise of this run comes near it
+            return (
+                Answer.REGRESSED,
+                f"slower by {-seen.change:.1%}, confirmed with fresh pairs, and beyond what the machine's noise explains: "
+                f"the same build against itself shows {noise}",
+            )
         return (
             Answer.INCONCLUSIVE,
             f"the machine was too noisy: the same build against itself shows {noise}, beyond ±{rule.tolerance:.0%}",

@@ -135,10 +135,24 @@ def test_a_slowdown_within_the_rule_is_no_alarm() -> None:
     assert not any(j.answer is Answer.REGRESSED for j in decisions)
 
 
-def test_a_noisy_machine_is_inconclusive_even_about_a_slowdown() -> None:
-    decision = simulated(np.random.default_rng(20263), PATH_COST, 0.36, 0.5)[0]
+def test_a_noisy_machine_is_inconclusive_about_a_slowdown_within_its_noise() -> None:
+    decision = simulated(np.random.default_rng(20263), PATH_COST, 0.36, 0.1)[0]
     assert decision.answer is Answer.INCONCLUSIVE
     assert "too noisy" in decision.reason
+
+
+def test_a_noisy_machine_hides_no_slowdown_beyond_its_noise() -> None:
+    random = np.random.default_rng(20265)
+    decisions = [simulated(random, PATH_COST, 0.2, 0.6)[0] for _ in range(20)]
+    assert sum(j.answer is Answer.REGRESSED for j in decisions) >= 18
+    assert any("beyond what the machine's noise explains" in j.reason for j in decisions)
+
+
+@pytest.mark.parametrize("deviation", [0.1, 0.36])
+def test_a_noisy_machine_raises_no_false_alarm(deviation: float) -> None:
+    random = np.random.default_rng(20266)
+    answers = {j.answer for _ in range(40) for j in simulated(random, PATH_COST, deviation, 0.0)}
+    assert answers <= {Answer.PASS, Answer.INCONCLUSIVE}
 
 
 def test_contended_metrics_warn_before_they_fail() -> None:
