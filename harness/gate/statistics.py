@@ -228,8 +228,8 @@ def _answer(seen: Estimate, noise: Estimate, rule: Rule, regressed: bool) -> tup
         if regressed and seen.high < rule.bound - reach:  # no noise of this run comes near it
             return (
                 Answer.REGRESSED,
-                f"slower by {-seen.change:.1%}, confirmed with fresh pairs, and beyond what the machine's noise explains: "
-                f"the same build against itself shows {noise}",
+                f"slower by {-seen.change:.1%}, confirmed with fresh pairs, and beyond what the machine's noise "
+                f"explains: the same build against itself shows {noise}",
             )
         return (
             Answer.INCONCLUSIVE,
