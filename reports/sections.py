@@ -6,7 +6,8 @@ details stay in results.json. The keys that each kind expects are documented in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,42 +186,92 @@ def _bench(records: Sequence[RunRecord]) -> Section:
     tables, plots = [], []
     for number, record in enumerate(records):
         plots += list(bench_curves(record, f"plot-bench-{number}"))
-        rows = []
-        for cell in record.details.get("cells", ()):
-            place = f"{cell['on']} {cell['senders']}x{cell['receivers']}, {cell['size']:,} B"
-            place += f", batch {cell['batch']}" if cell["batch"] > 1 else ""
-            for figure in cell["figures"]:
-                rate, ratio = figure["rate"], figure["ratio"]
-                rows.append(
-                    [
-                        str(cell["group"]),
-                        place,
-                        str(figure["name"]),
-                        f"skipped: {figure['skipped']}" if rate is None else _interval(rate, 1e6),
-                        "" if ratio is None else _interval(ratio, 1.0),
-                    ]
-                )
-        columns = ("group", "conditions", "transport", "M messages/s", "channel is so many times as fast")
-        tables.append(Table("Throughput", columns, rows, frozenset(columns[3:])))
-        tables.append(_latency_table(record))
-    text = "Medians over interleaved rounds of one run, with their 95 % intervals; ratios are paired by round."
+        tables += [_throughput_table(record), _latency_table(record)]
+        costs = [[f"{size:,} B", f"{cost:,.1f}"] for size, cost in record.details.get("native", ())]
+        if costs:
+            columns = ("message", "a write and a read together, ns")
+            caption = "Native cost: one thread by itself, no Python; the least of five"
+            tables.append(Table(caption, columns, costs, frozenset(columns)))
+    text = (
+        "Medians over interleaved rounds of one run, with their 95 % intervals; ratios are paired by round. Context "
+        "switches are those of the workers' own threads, as the kernel counts them; sleeps and wake-ups are the "
+        "channel's own system calls. Peers count neither these nor retries."
+    )
     return Section("bench", "Side by side with others", text, tables, plots)
+
+
+def _throughput_table(record: RunRecord) -> Table:
+    """A row per transport and cell; what most cells have in common is in the caption, and told where it differs."""
+    cells = record.details.get("cells", ())
+    capacities = Counter(cell["capacity"] for cell in cells if "capacity" in cell)
+    usual = capacities.most_common(1)[0][0] if capacities else None
+    rows = []
+    for cell in cells:
+        place = f"{cell['on']} {cell['senders']}x{cell['receivers']}, {cell['size']:,} B"
+        place += f", batch {cell['batch']}" if cell["batch"] > 1 else ""
+        place += "" if cell.get("pinned", True) else ", not pinned"
+        place += "" if cell.get("capacity", usual) == usual else f", capacity {cell['capacity']:,} B"
+        for figure in cell["figures"]:
+            head = [str(cell["group"]), place, _transport(figure)]
+            rate, ratio = figure["rate"], figure["ratio"]
+            if rate is None:
+                rows.append([*head, *[""] * 5])
+                continue
+            counters = figure.get("counters", {})
+            rows.append(
+                [
+                    *head,
+                    _interval(rate, 1e6),
+                    "" if ratio is None else _interval(ratio, 1.0),
+                    _per_thousand(figure, "switches"),
+                    _per_thousand(counters, "sleeps", "wakeups"),
+                    _per_thousand(counters, "retries"),
+                ]
+            )
+    columns = (
+        "group",
+        "conditions",
+        "transport",
+        "M messages/s",
+        "channel, times as fast",
+        "switches",
+        "sleeps + wake-ups",
+        "retries",
+    )
+    caption = "Throughput; context switches, sleeps and wake-ups, and retries are per 1,000 messages"
+    if usual is not None:
+        caption += f". Workers pinned, capacity {usual:,} B, where nothing else is said"
+    return Table(caption, columns, rows, frozenset(columns[3:]))
 
 
 def _latency_table(record: RunRecord) -> Table:
     """A percentile that a run had too few messages for has an empty cell."""
     latencies = record.details.get("latencies", ())
     percents = sorted({percent for latency in latencies for percent, _ in latency.get("percentiles", ())})
-    columns = ["kind", "transport", "messages", *(f"p{percent:g}" for percent in percents)]
+    columns = ["kind", "conditions", "transport", "messages", *(f"p{percent:g}" for percent in percents)]
     rows = []
     for latency in latencies:
         told = {percent: f"{value / 1e3:,.1f}" for percent, value in latency.get("percentiles", ())}
-        name = str(latency.get("name", ""))
-        if not told:
-            name += f" (skipped: {latency.get('skipped', '')})"
+        place = str(latency.get("on", "")) + (f", {latency['size']:,} B" if "size" in latency else "")
         values = [told.get(percent, "") for percent in percents]
-        rows.append([str(latency.get("kind", "")), name, _count(latency.get("count")), *values])
-    return Table("Latency, µs", columns, rows, frozenset(columns[2:]))
+        head = [str(latency.get("kind", "")), place, _transport(latency)]
+        rows.append([*head, _count(latency.get("count")), *values])
+    return Table("Latency, µs", columns, rows, frozenset(columns[3:]))
+
+
+def _transport(figure: Mapping[str, Any]) -> str:
+    """Its name, with what a reader must know of it, or why it was not measured."""
+    skipped = figure.get("skipped", "")
+    words = f"skipped: {skipped}" if skipped else str(figure.get("note", ""))
+    return f"{figure.get('name', '')} ({words})" if words else str(figure.get("name", ""))
+
+
+def _per_thousand(counts: Mapping[str, float], *names: str) -> str:
+    """Counts per message as counts per thousand."""
+    if not all(name in counts for name in names):
+        return "not counted"
+    values = [1e3 * counts[name] for name in names]
+    return " + ".join(f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in values)
 
 
 _REGISTRY: dict[str, Callable[[Sequence[RunRecord]], Section]] = {

@@ -214,6 +214,7 @@ class LatencyCell:
             least one message lies beyond, and (100, maximum).
         p50: median over the rounds, with its interval. rounds: the p50 of each round, ns; the same round of another
             transport was measured beside it.
+        skipped: why nothing was measured, else empty. note: what a reader must know.
     """
 
     name: str
@@ -225,6 +226,7 @@ class LatencyCell:
     p50: Summary | None = None
     rounds: tuple[float, ...] = ()
     skipped: str = ""
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -255,6 +257,7 @@ def latency(
     seen: dict[int, list[npt.NDArray[np.int64]]] = {}
     skipped: dict[int, str] = {}
     names: list[str] = []
+    notes: list[str] = []
 
     def one(crew: Crew, messages: int) -> npt.NDArray[np.int64]:
         slice_ = crew.round_trips(messages) if kind == "round trip" else crew.one_way(messages, pace_ns)
@@ -264,6 +267,7 @@ def latency(
         for i, make in enumerate(makers):
             transports = [make(), make()] if kind == "round trip" else [make()]
             names.append(transports[0].name)
+            notes.append(transports[0].reach.note)
             progress(names[-1])
             try:
                 crews[i] = stack.enter_context(Crew(transports, on, 1, 1, _CAPACITY, size, pin))
@@ -279,14 +283,15 @@ def latency(
                     seen.setdefault(i, []).append(one(crews[i], count))
                 except Stuck as error:
                     skipped[i] = str(error)
-    for i, name in enumerate(names):
+    for i, (name, note) in enumerate(zip(names, notes, strict=True)):
         if i in skipped:
-            cells.append(LatencyCell(name, kind, on, size, skipped=skipped[i]))
+            cells.append(LatencyCell(name, kind, on, size, skipped=skipped[i], note=note))
             continue
         everything = np.concatenate(seen[i])
         told = [p for p in PERCENTILES if has_beyond(p, len(everything))]
         ranks = np.percentile(everything, [*told, 100.0], method="inverted_cdf")
         percentiles = tuple(zip([*told, 100.0], map(float, ranks), strict=True))
         medians = tuple(float(np.median(row)) for row in seen[i])
-        cells.append(LatencyCell(name, kind, on, size, len(everything), percentiles, summarize(medians), medians))
+        p50 = summarize(medians)
+        cells.append(LatencyCell(name, kind, on, size, len(everything), percentiles, p50, medians, note=note))
     return cells

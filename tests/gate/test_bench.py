@@ -146,6 +146,12 @@ def test_latencies_are_measured_per_message() -> None:
         assert values[0] > 0
 
 
+def test_a_latency_has_what_a_reader_must_know_of_its_transport() -> None:
+    cells = latency([ThreadSimpleQueue, Refusing], "round trip", "threads", rounds=1, count=20)
+    assert [cell.note for cell in cells] == ["passes a reference; unbounded", ""]
+    assert cells[0].to_json()["note"] == cells[0].note
+
+
 def test_another_kind_of_latency_is_refused() -> None:
     with pytest.raises(ValueError, match="'round trip' or 'one way'"):
         latency([ChannelTransport], "sideways", "threads")

@@ -10,6 +10,7 @@ import pytest
 from harness.record import RunRecord
 from reports.curves import bench_curves
 from reports.page import render
+from reports.sections import Table, sections
 from reports.trend import level_changes, trend_plot
 from tests.reports.records import record
 
@@ -69,6 +70,48 @@ def test_every_curve_that_was_measured_is_drawn_with_its_words() -> None:
 
 def test_what_was_not_measured_is_not_drawn() -> None:
     assert list(bench_curves(bench(latencies=False), "p")) == []
+
+
+def tables(run: RunRecord) -> dict[str, Table]:
+    """By the first word of the caption."""
+    (section,) = sections([run])
+    return {table.caption.split()[0].strip(";:,"): table for table in section.tables}
+
+
+def test_the_table_of_a_benchmark_has_all_that_was_counted_and_says_what_was_not() -> None:
+    usual, full, loose = (cell("workers", "threads", (1, 1), 8, batch=64) for _ in range(3))
+    ours, _, peer, absent = usual["figures"]
+    ours.update(switches=0.0312, counters={"conflicts": 0.5, "retries": 0.25, "sleeps": 0.0012, "wakeups": 0.002})
+    peer.update(switches=2.0, counters={}, note="call by call; passes a reference")
+    for one, pinned, capacity in ((usual, True, 1 << 20), (full, True, 512), (loose, False, 1 << 20)):
+        one.update(pinned=pinned, capacity=capacity)
+    table = tables(bench(usual, loose, full))["Throughput"]
+    assert "per 1,000 messages" in table.caption
+    assert "Workers pinned, capacity 1,048,576 B" in table.caption
+    assert table.columns[5:] == ("switches", "sleeps + wake-ups", "retries")
+    rows = {str(row[2]): list(row) for row in table.rows[:4]}
+    assert rows["channel"][5:] == ["31.2", "1.2 + 2", "250"]
+    told = "multiprocessing.Queue (call by call; passes a reference)"
+    assert rows[told][5:] == ["2,000", "not counted", "not counted"]
+    assert rows[f"iceoryx2 (skipped: {absent['skipped']})"][3:] == [""] * 5
+    conditions = [row[1] for row in table.rows[::4]]
+    common = "threads 1x1, 8 B, batch 64"
+    assert conditions == [common, f"{common}, not pinned", f"{common}, capacity 512 B"]
+
+
+def test_the_native_cost_is_a_table_where_it_was_measured() -> None:
+    run = bench()
+    assert "Native" not in tables(run)
+    table = tables(replace(run, details={**run.details, "native": [[8, 31.25], [16384, 1_234.5]]}))["Native"]
+    assert table.columns[1].endswith(", ns")
+    assert [list(row) for row in table.rows] == [["8 B", "31.2"], ["16,384 B", "1,234.5"]]
+
+
+def test_a_latency_says_between_whom_and_what_a_reader_must_know() -> None:
+    late = {"kind": "one way", "name": "queue.SimpleQueue", "on": "threads", "size": 8, "count": 10}
+    late |= {"percentiles": [[50, 2_500.0]], "note": "passes a reference"}
+    (row,) = tables(replace(bench(), details={"latencies": [late]}))["Latency"].rows
+    assert list(row) == ["one way", "threads, 8 B", "queue.SimpleQueue (passes a reference)", "10", "2.5"]
 
 
 def gate(levels: list[float], changes: list[int] | None) -> RunRecord:
