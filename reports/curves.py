@@ -96,7 +96,7 @@ def _draw_rates(axes: Axes, series: dict[tuple[str, str], list[tuple[Any, Any]]]
         )
     axes.set_xticks(range(len(places)))
     axes.set_yscale("log")
-    axes.set_ylabel("M messages/s")
+    axes.set_ylabel("throughput, M messages/s")
     axes.legend(loc="best", fontsize=8)
 
 
@@ -112,7 +112,7 @@ def _by_workers(cells: Sequence[Cell]) -> Figure | None:
         axes = figure.add_subplot()
         _draw_rates(axes, series, places)
         axes.set_xticklabels([f"{senders}x{receivers}" for senders, receivers in places])
-        axes.set_xlabel("senders x receivers", loc="right")
+        axes.set_xlabel("workers, senders x receivers", loc="right")
     return figure
 
 
@@ -127,7 +127,8 @@ def _by_size(cells: Sequence[Cell]) -> Figure | None:
         figure = new_figure(9.2, 3.0)
         axes = figure.add_subplot()
         _draw_rates(axes, series, places)
-        axes.set_xticklabels([f"{size:,} B" for size in places])
+        axes.set_xticklabels([f"{size:,}" for size in places])
+        axes.set_xlabel("size of a message, B", loc="right")
     return figure
 
 
@@ -156,8 +157,9 @@ def _lateness(latencies: Sequence[Mapping[str, Any]]) -> Figure | None:
                     label=plain(entry["name"]),
                 )
             axes.set_yscale("log")
-            axes.set_xticks([nines(p) for p in _PERCENTS], [f"{p:g} %" for p in _PERCENTS])
-            axes.set_ylabel("µs")
+            axes.set_xticks([nines(p) for p in _PERCENTS], [f"{p:g}" for p in _PERCENTS])
+            axes.set_xlabel("percentile of messages, %", loc="right")
+            axes.set_ylabel("latency, µs")
         handles: dict[str, Any] = {}
         for axes in figure.axes:
             for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -195,5 +197,6 @@ def _peers(cells: Sequence[Cell]) -> Figure | None:
         axes.set_xscale("log")
         axes.set_yticks(range(len(rows)), [name for name, _ in rows])
         axes.invert_yaxis()
-        axes.set_xlabel("times as fast", loc="right")
+        axes.set_xlabel("speed of the channel, times that of the other", loc="right")
+        axes.set_ylabel("transport")
     return figure

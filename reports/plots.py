@@ -130,7 +130,7 @@ def _grid(panels: list[Panel], draw: Callable[[Axes, RunRecord, Metrics], None])
     columns = min(_COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     with mpl.rc_context(STYLE):
-        figure = new_figure(4.6 * columns, 1.9 * rows + 0.45)
+        figure = new_figure(4.6 * columns, 2.0 * rows + 0.45)
         handles: dict[str, Artist] = {}
         for index, (title, records) in enumerate(panels):
             axes = figure.add_subplot(rows, columns, index + 1)
@@ -151,6 +151,8 @@ def _colour(kind: str) -> tuple[str, str]:
 
 
 def _throughput(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
+    axes.set_xlabel("time since the start, s", loc="right", labelpad=1)
+    axes.set_ylabel("throughput,\nM operations/s")
     pairs = metrics.throughput_over_time
     if not pairs:
         return
@@ -168,11 +170,11 @@ def _throughput(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
     axes.set_yscale("symlog", linthresh=0.01)
     axes.set_ylim(bottom=0)
     axes.locator_params(axis="x", nbins=5)
-    axes.set_xlabel("s", loc="right", labelpad=-2)
-    axes.set_ylabel("M operations/s")
 
 
 def _by_worker(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
+    axes.set_xlabel("worker, by number", loc="right", labelpad=1)
+    axes.set_ylabel("throughput,\nM operations/s")
     points = [
         (entry["worker"], entry["operations"] * 1e3 / (entry["last_ns"] - entry["first_ns"]))
         for entry in metrics.workers
@@ -193,8 +195,6 @@ def _by_worker(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
     )
     axes.set_yscale("log")
     axes.locator_params(axis="x", integer=True, nbins=8)
-    axes.set_xlabel("worker", loc="right", labelpad=-2)
-    axes.set_ylabel("M operations/s")
 
 
 def nines(percent: float) -> float:
@@ -220,8 +220,9 @@ def _latency(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
     axes.set_yscale("log")
     most = max((summary.count for summary in metrics.latency.values()), default=0)
     percents = [p for p in (50, 90, 99, 99.9, 99.99, 99.999) if p <= 99 or has_beyond(p, most)]
-    axes.set_xticks([nines(p) for p in percents], [f"{p:g} %" for p in percents])
-    axes.set_ylabel("µs")
+    axes.set_xticks([nines(p) for p in percents], [f"{p:g}" for p in percents])
+    axes.set_xlabel("percentile of operations, %", loc="right", labelpad=1)
+    axes.set_ylabel("latency, µs")
 
 
 def _retries(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
@@ -252,8 +253,8 @@ def _retries(axes: Axes, record: RunRecord, metrics: Metrics) -> None:
     shown = [tick for tick in ticks if tick < max(reach, 2)]
     axes.set_xticks([tick + 1 for tick in shown], [str(tick) for tick in shown])
     axes.minorticks_off()
-    axes.set_xlabel("retries", loc="right", labelpad=-2)
-    axes.set_ylabel("operations")
+    axes.set_xlabel("retries of one operation, count", loc="right", labelpad=1)
+    axes.set_ylabel("operations, count")
 
 
 def _slept(records: Sequence[RunRecord]) -> Figure:
@@ -275,7 +276,8 @@ def _slept(records: Sequence[RunRecord]) -> Figure:
             left = [a + b for a, b in zip(left, values, strict=True)]
         axes.set_yticks(places, names)
         axes.invert_yaxis()
-        axes.set_xlabel("ms")
+        axes.set_xlabel("time asleep, ms")
+        axes.set_ylabel("run")
         axes.grid(visible=False, axis="y")
         if any(left):
             axes.legend(loc="best", ncols=3, fontsize=8)
@@ -329,4 +331,5 @@ def gate_ratios(record: RunRecord, prefix: str) -> Plot | None:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
         axes.set_xlabel("change of speed, %")
+        axes.set_ylabel("metric")
     return Plot("Pairs of the gate", caption, to_svg(figure, prefix, "Pairs of the gate", caption))

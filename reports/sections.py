@@ -187,7 +187,7 @@ def _bench(records: Sequence[RunRecord]) -> Section:
     for number, record in enumerate(records):
         plots += list(bench_curves(record, f"plot-bench-{number}"))
         tables += [_throughput_table(record), _latency_table(record)]
-        costs = [[f"{size:,} B", f"{cost:,.1f}"] for size, cost in record.details.get("native", ())]
+        costs = [[_bytes(size), f"{cost:,.1f}"] for size, cost in record.details.get("native", ())]
         if costs:
             columns = ("message", "a write and a read together, ns")
             caption = "Native cost: one thread by itself, no Python; the least of five"
@@ -207,10 +207,10 @@ def _throughput_table(record: RunRecord) -> Table:
     usual = capacities.most_common(1)[0][0] if capacities else None
     rows = []
     for cell in cells:
-        place = f"{cell['on']} {cell['senders']}x{cell['receivers']}, {cell['size']:,} B"
+        place = f"{cell['on']} {cell['senders']}x{cell['receivers']}, {_bytes(cell['size'])}"
         place += f", batch {cell['batch']}" if cell["batch"] > 1 else ""
         place += "" if cell.get("pinned", True) else ", not pinned"
-        place += "" if cell.get("capacity", usual) == usual else f", capacity {cell['capacity']:,} B"
+        place += "" if cell.get("capacity", usual) == usual else f", capacity {_bytes(cell['capacity'])}"
         for figure in cell["figures"]:
             head = [str(cell["group"]), place, _transport(figure)]
             rate, ratio = figure["rate"], figure["ratio"]
@@ -240,7 +240,7 @@ def _throughput_table(record: RunRecord) -> Table:
     )
     caption = "Throughput; context switches, sleeps and wake-ups, and retries are per 1,000 messages"
     if usual is not None:
-        caption += f". Workers pinned, capacity {usual:,} B, where nothing else is said"
+        caption += f". Workers pinned, capacity {_bytes(usual)}, where nothing else is said"
     return Table(caption, columns, rows, frozenset(columns[3:]))
 
 
@@ -252,7 +252,7 @@ def _latency_table(record: RunRecord) -> Table:
     rows = []
     for latency in latencies:
         told = {percent: f"{value / 1e3:,.1f}" for percent, value in latency.get("percentiles", ())}
-        place = str(latency.get("on", "")) + (f", {latency['size']:,} B" if "size" in latency else "")
+        place = str(latency.get("on", "")) + (f", {_bytes(latency['size'])}" if "size" in latency else "")
         values = [told.get(percent, "") for percent in percents]
         head = [str(latency.get("kind", "")), place, _transport(latency)]
         rows.append([*head, _count(latency.get("count")), *values])
@@ -285,6 +285,10 @@ _REGISTRY: dict[str, Callable[[Sequence[RunRecord]], Section]] = {
 
 def _count(value: Any) -> str:
     return "" if value is None else f"{value:,}"
+
+
+def _bytes(size: int) -> str:
+    return f"{size:,}\N{NO-BREAK SPACE}B"
 
 
 def _pairs(values: dict[str, Any]) -> str:

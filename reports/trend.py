@@ -37,7 +37,7 @@ def trend_plot(record: RunRecord, prefix: str) -> Plot | None:
     )
     rows = math.ceil(len(metrics) / _COLUMNS)
     with mpl.rc_context(STYLE):
-        figure = new_figure(9.2, 1.6 * rows + 0.3)
+        figure = new_figure(9.2, 1.75 * rows + 0.3)
         for index, (name, entry) in enumerate(metrics.items()):
             axes = figure.add_subplot(rows, min(_COLUMNS, len(metrics)), index + 1)
             axes.set_title(plain(name))
@@ -65,7 +65,8 @@ def _panel(axes: Axes, entry: Mapping[str, Any]) -> None:
     for begin in entry["changes"] or ():
         axes.axvline(begin - 0.5, color=INK, linestyle="--", linewidth=1.0)
     axes.set_xticks([0, len(points) - 1], [_day(points[0]), _day(points[-1])])
-    axes.set_ylabel("times as fast")
+    axes.set_xlabel("run, by date", loc="right", labelpad=1)
+    axes.set_ylabel("speed, times that\nof the reference")
 
 
 def level_changes(record: RunRecord) -> tuple[str, Sequence[Sequence[str]]]:

@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 from harness.record import RunRecord
+from reports import curves, plots, trend
 from reports.curves import bench_curves
 from reports.page import render
 from reports.sections import Table, sections
@@ -62,10 +64,38 @@ def test_every_curve_that_was_measured_is_drawn_with_its_words() -> None:
     }
     for word in ("16x16", "channel, native, threads", "channel, processes"):
         assert word in drawn["Throughput by number of workers"]
-    assert "65,536 B" in drawn["Throughput by size of the message"]
-    assert "99.99 %" in drawn["Latency beside the peers"]
+    assert ">65,536<" in drawn["Throughput by size of the message"]
+    assert ">99.99<" in drawn["Latency beside the peers"]
     assert "multiprocessing.Queue · 1x1 processes, 8 B" in drawn["Beside the peers"]
     assert "iceoryx2" not in drawn["Beside the peers"]
+
+
+def test_every_axis_has_a_title_with_its_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, Figure] = {}
+
+    def keep(figure: Figure, prefix: str, title: str, description: str) -> str:
+        drawn[title] = figure
+        return ""
+
+    for module in (curves, plots, trend):
+        monkeypatch.setattr(module, "to_svg", keep)
+    estimate = {"change": -0.1, "low": -0.2, "high": -0.05}
+    judged = {"pair-8": {"log_ratios": [-0.1, -0.12], "noise": [0.0, 0.01]}}
+    details = {"pairs": judged, "judgements": [{"metric": "pair-8", "estimate": estimate}]}
+    run = record()
+    assert run.metrics is not None
+    idle = replace(run, scenario="idle", metrics=replace(run.metrics, throughput_over_time=(), workers=()))
+    list(plots.performance([run, idle]))
+    list(bench_curves(WHOLE, "p"))
+    trend_plot(gate([5.0] * 3, []), "t")
+    plots.gate_ratios(replace(run, kind="gate", metrics=None, details=details), "g")
+    assert len(drawn) == 11
+    # what has no unit: names, and pairs of numbers
+    named = {"run", "metric", "transport"}
+    for title, figure in drawn.items():
+        for axes in figure.axes:
+            for words in (axes.get_xlabel(), axes.get_ylabel()):
+                assert words in named or ", " in words.replace("\n", " "), (title, words)
 
 
 def test_what_was_not_measured_is_not_drawn() -> None:
@@ -87,7 +117,7 @@ def test_the_table_of_a_benchmark_has_all_that_was_counted_and_says_what_was_not
         one.update(pinned=pinned, capacity=capacity)
     table = tables(bench(usual, loose, full))["Throughput"]
     assert "per 1,000 messages" in table.caption
-    assert "Workers pinned, capacity 1,048,576 B" in table.caption
+    assert "Workers pinned, capacity 1,048,576\N{NO-BREAK SPACE}B" in table.caption
     assert table.columns[5:] == ("switches", "sleeps + wake-ups", "retries")
     rows = {str(row[2]): list(row) for row in table.rows[:4]}
     assert rows["channel"][5:] == ["31.2", "1.2 + 2", "250"]
@@ -95,8 +125,8 @@ def test_the_table_of_a_benchmark_has_all_that_was_counted_and_says_what_was_not
     assert rows[told][5:] == ["2,000", "not counted", "not counted"]
     assert rows[f"iceoryx2 (skipped: {absent['skipped']})"][3:] == [""] * 5
     conditions = [row[1] for row in table.rows[::4]]
-    common = "threads 1x1, 8 B, batch 64"
-    assert conditions == [common, f"{common}, not pinned", f"{common}, capacity 512 B"]
+    common = "threads 1x1, 8\N{NO-BREAK SPACE}B, batch 64"
+    assert conditions == [common, f"{common}, not pinned", f"{common}, capacity 512\N{NO-BREAK SPACE}B"]
 
 
 def test_the_native_cost_is_a_table_where_it_was_measured() -> None:
@@ -104,14 +134,23 @@ def test_the_native_cost_is_a_table_where_it_was_measured() -> None:
     assert "Native" not in tables(run)
     table = tables(replace(run, details={**run.details, "native": [[8, 31.25], [16384, 1_234.5]]}))["Native"]
     assert table.columns[1].endswith(", ns")
-    assert [list(row) for row in table.rows] == [["8 B", "31.2"], ["16,384 B", "1,234.5"]]
+    assert [list(row) for row in table.rows] == [
+        ["8\N{NO-BREAK SPACE}B", "31.2"],
+        ["16,384\N{NO-BREAK SPACE}B", "1,234.5"],
+    ]
 
 
 def test_a_latency_says_between_whom_and_what_a_reader_must_know() -> None:
     late = {"kind": "one way", "name": "queue.SimpleQueue", "on": "threads", "size": 8, "count": 10}
     late |= {"percentiles": [[50, 2_500.0]], "note": "passes a reference"}
     (row,) = tables(replace(bench(), details={"latencies": [late]}))["Latency"].rows
-    assert list(row) == ["one way", "threads, 8 B", "queue.SimpleQueue (passes a reference)", "10", "2.5"]
+    assert list(row) == [
+        "one way",
+        "threads, 8\N{NO-BREAK SPACE}B",
+        "queue.SimpleQueue (passes a reference)",
+        "10",
+        "2.5",
+    ]
 
 
 def gate(levels: list[float], changes: list[int] | None) -> RunRecord:
