@@ -48,7 +48,7 @@ def bench_curves(record: RunRecord, prefix: str) -> Iterator[Plot]:
         (
             "lateness",
             "Latency beside the peers",
-            "Between two processes, on an axis of nines; a round trip is there and back. Thick: the channel.",
+            "Between two workers, on an axis of nines; a round trip is there and back. Thick: the channel.",
             lambda: _lateness(record.details.get("latencies", ())),
         ),
         (
@@ -136,16 +136,20 @@ def _lateness(latencies: Sequence[Mapping[str, Any]]) -> Figure | None:
     import matplotlib as mpl
 
     measured = [entry for entry in latencies if entry.get("percentiles")]
-    kinds = list(dict.fromkeys(entry["kind"] for entry in measured))
-    if not kinds:
+    panels: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in measured:
+        panels.setdefault(f"{entry['kind']}, {entry['on']}" if "on" in entry else entry["kind"], []).append(entry)
+    if not panels:
         return None
     names = list(dict.fromkeys(entry["name"] for entry in measured))
     with mpl.rc_context(STYLE):
-        figure = new_figure(9.2, 3.6)
-        for number, kind in enumerate(kinds):
-            axes = figure.add_subplot(1, len(kinds), number + 1)
-            axes.set_title(plain(kind))
-            for entry in (entry for entry in measured if entry["kind"] == kind):
+        columns = min(len(panels), 2)
+        rows = math.ceil(len(panels) / columns)
+        figure = new_figure(9.2, 2.8 * rows + 0.8)
+        for number, (title, entries) in enumerate(panels.items()):
+            axes = figure.add_subplot(rows, columns, number + 1)
+            axes.set_title(plain(title))
+            for entry in entries:
                 index = names.index(entry["name"])
                 points = [(nines(p), max(ns, 1.0) / 1e3) for p, ns in entry["percentiles"] if p < 100]
                 axes.plot(

@@ -129,8 +129,12 @@ class Crew:
         return self._slice([("ping", count), ("pong", count)], count, 1)
 
     def one_way(self, count: int, pace_ns: int) -> Slice:
-        """`count` messages, one each `pace_ns`, so that none waits behind another."""
-        return self._slice([("stamp", count), ("take", count)], count, 1, pace_ns)
+        """`count` messages, one each `pace_ns`, so that none waits behind another.
+
+        A thread sleeps in between: if it looked at the clock, it would keep the GIL from the one that receives.
+        """
+        stamp = "stamp" if self._on == "processes" else "stamp, asleep"
+        return self._slice([(stamp, count), ("take", count)], count, 1, pace_ns)
 
     def _slice(self, commands: Sequence[tuple[str, int]], messages: int, batch: int, pace_ns: int = 0) -> Slice:
         start = time.monotonic_ns() + _LEAD_NS + _LEAD_PER_WORKER_NS * len(commands)

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.bench.transport import End, Reach, Transport, Unavailable, no_call
 
-__all__ = ["PEERS", "CloudtoidSpinning", "peers"]
+__all__ = ["PEERS", "CloudtoidSpinning", "ThreadSimpleQueue", "peers"]
 
 _SPAWN = multiprocessing.get_context("spawn")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.bench.measure import Cell, LatencyCell, Progress, latency, throughput
-from harness.bench.peers import PEERS, CloudtoidSpinning, peers
+from harness.bench.peers import PEERS, CloudtoidSpinning, ThreadSimpleQueue, peers
 from harness.bench.transport import Transport
 
 __all__ = ["FULL", "QUICK", "BenchRun", "Effort", "run_bench"]
@@ -135,26 +135,28 @@ def run_bench(
                 # the channel against itself: what a ratio of 1 looks like here and now
                 both = [*ours(), channel("channel, again", None)]
                 measure("peers", where, [*both, *peers(where, workers, workers, size)], workers, workers, size)
-        makers: list[Callable[[], Transport]] = [
-            partial(channel, "channel, spinning", _SPIN),
-            partial(channel, "channel", None),
-            partial(channel, "channel, futex", 0),
-        ]
-        if where == "processes":
-            for kind in ("round trip", "one way"):
-                others: list[Callable[[], Transport]] = [*PEERS, CloudtoidSpinning] if with_peers else []
-                chosen = [maker for maker in others if maker().reach.processes]
-                latencies += latency(
-                    [*makers, *chosen],
-                    kind,
-                    where,
-                    count=effort.round_trips,
-                    rounds=effort.latency_rounds,
-                    progress=lambda what, kind=kind: progress(f"{kind}: {what}"),  # type: ignore[misc]
-                )
+        for kind in ("round trip", "one way"):
+            latencies += latency(
+                _late(channel, where, with_peers),
+                kind,
+                where,
+                count=effort.round_trips,
+                rounds=effort.latency_rounds,
+                progress=lambda what, label=f"{kind}, {where}": progress(f"{label}: {what}"),  # type: ignore[misc]
+            )
     if with_peers and "processes" in on:
         rivals = [peer for peer in peers("processes", 1, 1, 8) if peer.reach.batches]
         both = [*ours(), channel("channel, again", None)]
         measure("peers", "processes", [*both, *rivals], batch=_BATCH)
     costs = tuple((size, min(native(size) for _ in range(5))) for size in effort.sizes)
     return BenchRun(tuple(cells), tuple(latencies), costs)
+
+
+def _late(channel: ChannelMaker, where: str, with_peers: bool) -> list[Callable[[], Transport]]:
+    """Whose latency is measured: between threads, where the GIL decides, the channel's and one peer's."""
+    ours = partial(channel, "channel", None)
+    if where == "threads":
+        return [ours, ThreadSimpleQueue] if with_peers else [ours]
+    others: list[Callable[[], Transport]] = [*PEERS, CloudtoidSpinning] if with_peers else []
+    chosen = [maker for maker in others if maker().reach.processes]
+    return [partial(channel, "channel, spinning", _SPIN), ours, partial(channel, "channel, futex", 0), *chosen]

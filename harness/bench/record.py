@@ -65,9 +65,9 @@ def lines(run: BenchRun) -> Iterator[str]:
             yield heading
         yield from _cell_lines(cell)
     if run.latencies:
-        yield f"{'latency, us':47}" + " ".join(f"{f'p{percent:g}':>10}" for percent in PERCENTILES)
+        yield f"{'latency, us':57}" + " ".join(f"{f'p{percent:g}':>10}" for percent in PERCENTILES)
     for latency in run.latencies:
-        head = f"  {latency.kind:10} {latency.name:34}"
+        head = f"  {latency.kind:10} {latency.on:9} {latency.name:34}"
         if latency.skipped:
             yield f"{head} skipped: {latency.skipped}"
         else:

@@ -29,7 +29,8 @@ class Command:
     """One slice of work for one worker.
 
     Attributes:
-        what: "send", "receive", "ping", "pong", "stamp" (send the time, paced) or "take" (receive it).
+        what: "send", "receive", "ping", "pong", "stamp" (send the time, paced; "stamp, asleep": asleep in between) or
+            "take" (receive it).
         count: messages; size: bytes of each; batch: messages per call, 1: one by one.
         start_ns: when to begin, on CLOCK_MONOTONIC; pace_ns: between two stamps.
     """
@@ -155,6 +156,14 @@ def _stamp(command: Command, ends: list[End]) -> bytes:
     return b""
 
 
+def _stamp_asleep(command: Command, ends: list[End]) -> bytes:
+    send, now, padding, pace = ends[0].send, time.monotonic_ns, bytes(command.size - 8), command.pace_ns / 1e9
+    for _ in repeat(None, command.count):
+        time.sleep(pace)
+        send(now().to_bytes(8, "little") + padding)
+    return b""
+
+
 def _take(command: Command, ends: list[End]) -> bytes:
     receive, now = ends[0].receive, time.monotonic_ns
     latencies = np.empty(command.count, dtype=np.int64)
@@ -173,5 +182,6 @@ _LOOPS: dict[str, Callable[[Command, list[End]], Any]] = {
     "ping": _ping,
     "pong": _pong,
     "stamp": _stamp,
+    "stamp, asleep": _stamp_asleep,
     "take": _take,
 }

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import click
 import numpy as np
 import pytest
 
+from harness.bench import plan
 from harness.bench.crew import Crew, Stuck
-from harness.bench.measure import PERCENTILES, LatencyCell, latency, summarize, throughput
+from harness.bench.measure import PERCENTILES, Cell, LatencyCell, latency, summarize, throughput
 from harness.bench.peers import PEERS, FasterFifo, ThreadSimpleQueue, peers
 from harness.bench.plan import FULL, QUICK, BenchRun
 from harness.bench.record import bench_record, lines
@@ -25,7 +27,7 @@ from harness.bench.transport import End, Reach, Transport, Unavailable, no_call
 from harness.commands.bench import command
 from harness.metrics import has_beyond
 from harness.record import RunRecord
-from harness.systems.transport import ChannelTransport, native_pair_ns
+from harness.systems.transport import ChannelTransport, NativeTransport, native_pair_ns
 from harness.verdict import Outcome
 
 CAPACITY = 1 << 16
@@ -137,13 +139,51 @@ def test_a_benchmark_that_is_terminated_leaves_no_segment() -> None:
     assert not list(Path("/dev/shm").glob(f"ipc-channel-{child.pid}-*"))
 
 
-def test_latencies_are_measured_per_message() -> None:
+@pytest.mark.parametrize("on", ["processes", "threads"])
+def test_latencies_are_measured_per_message(on: str) -> None:
     for kind in ("round trip", "one way"):
-        (cell,) = latency([ChannelTransport], kind, "processes", rounds=2, count=50, pace_ns=10_000)
+        (cell,) = latency([ChannelTransport], kind, on, rounds=2, count=50, pace_ns=10_000)
         assert cell.count == 100
         values = [value for _, value in cell.percentiles]
         assert values == sorted(values)
         assert values[0] > 0
+
+
+def test_a_thread_that_waits_for_its_next_message_leaves_the_gil_to_the_one_that_receives() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1.0)  # who does not let go of the GIL keeps it for the whole slice, 200 ms
+    try:
+        (cell,) = latency([ThreadSimpleQueue], "one way", "threads", rounds=1, count=20, pace_ns=10_000_000)
+    finally:
+        sys.setswitchinterval(interval)
+    assert cell.p50 is not None
+    assert cell.p50.median < 50e6
+
+
+@pytest.mark.parametrize("on", ["processes", "threads"])
+def test_latency_is_planned_between_processes_and_between_threads(on: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = []
+
+    def note(makers: Sequence[Callable[[], Transport]], kind: str, where: str, **_: Any) -> list[LatencyCell]:
+        planned.append((kind, where, [maker().name for maker in makers]))
+        return [LatencyCell(maker().name, kind, where, 8) for maker in makers]
+
+    monkeypatch.setattr(plan, "latency", note)
+    monkeypatch.setattr(plan, "throughput", lambda *_, **__: Cell("", on, 1, 1, 8, 1, True, 0, ()))
+
+    def channel(name: str, spins: int | None) -> ChannelTransport:
+        return ChannelTransport(name)
+
+    run = plan.run_bench(channel, NativeTransport, lambda size: 1.0, QUICK, [on])
+    assert [(kind, where) for kind, where, _ in planned] == [("round trip", on), ("one way", on)]
+    for _, _, names in planned:
+        assert "channel" in names
+        assert ("queue.SimpleQueue" in names) == (on == "threads")
+    if on == "threads":
+        assert all(len(names) == 2 for *_, names in planned)
+    words = [line.split() for line in lines(run) if line.startswith("  one way")]
+    assert words
+    assert all(line[2] == on for line in words)
 
 
 def test_a_latency_has_what_a_reader_must_know_of_its_transport() -> None:

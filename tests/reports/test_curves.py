@@ -39,7 +39,8 @@ def cell(group: str, on: str, workers: tuple[int, int], size: int, batch: int = 
 
 def bench(*cells: dict[str, Any], latencies: bool = True) -> RunRecord:
     late = [
-        {"kind": kind, "name": name, "percentiles": [[50, 900.0], [99, 4e3], [99.99, 8e4], [100, 1e6]]}
+        {"kind": kind, "on": on, "name": name, "percentiles": [[50, 900.0], [99, 4e3], [99.99, 8e4], [100, 1e6]]}
+        for on in ("processes", "threads")
         for kind in ("round trip", "one way")
         for name in ("channel, spinning", "posix_ipc")
     ]
@@ -65,7 +66,8 @@ def test_every_curve_that_was_measured_is_drawn_with_its_words() -> None:
     for word in ("16x16", "channel, native, threads", "channel, processes"):
         assert word in drawn["Throughput by number of workers"]
     assert ">65,536<" in drawn["Throughput by size of the message"]
-    assert ">99.99<" in drawn["Latency beside the peers"]
+    for words in (">99.99<", "round trip, processes", "one way, processes", "round trip, threads", "one way, threads"):
+        assert words in drawn["Latency beside the peers"]
     assert "multiprocessing.Queue · 1x1 processes, 8 B" in drawn["Beside the peers"]
     assert "iceoryx2" not in drawn["Beside the peers"]
 
