@@ -1,9 +1,9 @@
 // The channel: a bounded multi-producer multi-consumer FIFO of byte messages in one block of shared memory.
 //
 // Writers take turns by an owner word that names its holder, so that a dead one can be replaced; readers are optimistic:
-// they copy the head and then move `head` by one compare-and-swap. A message exists from the store of its header on, and
-// until `head` moves past it. ARCHITECTURE.md tells it in prose; docs/memory-orders.md argues each order, and the
-// explorer (harness/native/explorer) checks them.
+// they copy the head and then move `head` by one compare-and-swap. A message exists from the store of its header on, one
+// of a batch from that of its group's first, until `head` moves past it. ARCHITECTURE.md tells it in prose;
+// docs/memory-orders.md argues each order, and the explorer (harness/native/explorer) checks them.
 //
 // LP marks the linearization point of each outcome. The algorithm is written once, over any Memory and any Design.
 #pragma once
@@ -390,7 +390,7 @@ private:
             } else {
                 memory_.store(next_at, published_header(index(i), message.size()), std::memory_order_relaxed);
             }
-            memory_.fence(order(Site::writer_fence));
+            memory_.fence(order(Site::writer_fence));  // for each message: `head` may have been loaded for this one
             copy_in(payload_after(next_at), message);
             if (i == first && design_.plants(Bug::early_group))
                 memory_.store(first_at, first_header, order(Site::publish));

@@ -55,19 +55,21 @@ _TIMEOUTS = {"o": TIMEOUT_NS, "i": TIMEOUT_NS, "M": 0, "N": 0}
 def script(worker: int, calls: str) -> npt.NDArray[np.void]:
     """A script from letters, each followed by the size of its message, or by the messages of its batch, if not 8 or 2.
 
+    Behind the messages of a batch that is written may stand a colon and their size: ``m3:24``.
+
     w write, W try_write, o write with a time-out, m write_many, M write_many with a time-out of 0; r read, R try_read,
     i read with a time-out, n read_many, N read_many with a time-out of 0; p peek, s skip, S skip_force; l look at the
     state, x shutdown.
     """
     rows: list[dict[str, int]] = []
     messages = 0
-    for letter, number in re.findall(r"([a-zA-Z])(\d*)", calls):
+    for letter, number, of_each in re.findall(r"([a-zA-Z])(\d*)(?::(\d+))?", calls):
         kind = _LETTERS[letter]
         batch = kind in (Kind.WRITE_MANY, Kind.READ_MANY)
         row = {"kind": kind.value, "timeout": _TIMEOUTS.get(letter, NO_TIMEOUT)}
         row["count"] = int(number or BATCH) if batch else 1
         if kind.writes:
-            size = MESSAGE_BYTES if batch else int(number or MESSAGE_BYTES)
+            size = int((of_each if batch else number) or MESSAGE_BYTES)
             row |= {"value": message_value(worker, messages + 1), "size": size}
             messages += row["count"]
         rows.append(row)
@@ -154,6 +156,12 @@ CONVICTING = {
     "partial batch": program("partial batch", 48, ["m3", "rrr"]),
     # the second message of the batch stands where a message of the lap before stood
     "batch of a lap": program("batch of a lap", 48, ["WRWRm", "rr"]),
+    # payload of the second message stands where a header stood, whose removal the first did not need
+    "batch over a lap": program("batch over a lap", 96, ["WW24M2:24", "RR", "p"]),
+    # the index of a message that is not the first of its group counts what stands in front of it
+    "looking into a batch": program("looking into a batch", 64, ["M3", "Rl"]),
+    # the third of a group meets a full ring: two of it appear
+    "group cut short": program("group cut short", 96, ["WWWM3", "R"]),
     "limit 1": program("limit 1", 32, ["ww", "w", "r"], max_round_trips=1),
     "limit 2": program("limit 2", 32, ["ww", "w", "r"], max_round_trips=2),
     # rounds that found nothing and rounds that were lost use up one limit, and a deadline has none

@@ -121,6 +121,28 @@ def test_a_reader_killed_at_instructions_around_its_removal(channel: Channel) ->
 
 
 @needs_ptrace
+def test_a_batch_killed_at_instructions_inside(channel: Channel) -> None:
+    """What fits half the ring appears at one instant: all of it is left, or nothing."""
+    batch = [b"the first", b"", b"the third, which is longer than a word"]
+    outcomes = set()
+    for further in range(0, 2000, 5):
+        channel.write(b"before")  # so that the batch stands elsewhere in the ring each time
+        killed_at(channel, lambda: channel.write_many(batch, 0), lambda words: words[OWNER] != 0, further)
+        words = Words(channel.name)
+        left = words[OWNER] != 0
+        words.close()
+        seen = channel.state().entries
+        channel.write(b"after", timeout=DEADLINE)
+        found = drain(channel)
+        assert found in ([b"before", b"after"], [b"before", *batch, b"after"])
+        assert seen == len(found) - 1
+        outcomes.add(len(found))
+        if not left:
+            break
+    assert outcomes == {2, 5}, "the kills did not fall on both sides of the publication"
+
+
+@needs_ptrace
 def test_a_batch_killed_after_the_ring_went_around(channel: Channel) -> None:
     """The walk of recovery begins where the batch is, not where it began: that space holds other bytes by now."""
     messages = [bytes([255]) * 9 + bytes([i]) for i in range(60)]
