@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import queue
 import subprocess
@@ -508,3 +509,12 @@ def test_a_batch_wakes_everybody_who_sleeps() -> None:
     for reader in readers:
         reader.join(5.0)
     assert sorted(found) == [b"one", b"two"]
+
+
+def test_each_message_of_a_group_has_its_own_size() -> None:
+    messages = [b"", b"x" * 40, b"y", b"z" * 24]
+    with Channel.create(capacity=512) as channel:
+        for _ in range(20):  # at every place of the ring
+            ids = channel.write_many(messages)
+            assert [after - id_ for id_, after in itertools.pairwise(ids)] == [16, 48, 16]
+            assert [entry.data for entry in channel.read_many(9)] == messages
