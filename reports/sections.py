@@ -194,8 +194,8 @@ def _bench(records: Sequence[RunRecord]) -> Section:
             tables.append(Table(caption, columns, costs, frozenset(columns)))
     text = (
         "Medians over interleaved rounds of one run, with their 95 % intervals; ratios are paired by round. Context "
-        "switches are those of the workers' own threads, as the kernel counts them; sleeps and wake-ups are the "
-        "channel's own system calls. Peers count neither these nor retries."
+        "switches are those of the workers' own threads, as the kernel counts them. A sleep is a wait of the channel's "
+        "own, in the futex or in back-off, a wake-up a call that ends one. Peers count neither these nor retries."
     )
     return Section("bench", "Side by side with others", text, tables, plots)
 

@@ -69,8 +69,8 @@ class Figure:
     Attributes:
         name: of the transport. rate: messages per second. ratio: of the first transport's rate to this one's, paired
             by round; a ratio above 1 is in the first one's favour.
-        switches: context switches per message. counters: of the transport's own, per message (sleeps and wake-ups are
-            its system calls); empty where it counts nothing.
+        switches: context switches per message. counters: of the transport's own, per message (a sleep is a wait in
+            the futex or in back-off); empty where it counts nothing.
         skipped: why nothing was measured, else empty. note: what a reader must know.
     """
 

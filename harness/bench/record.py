@@ -89,4 +89,4 @@ def _cell_lines(cell: Cell) -> Iterator[str]:
             text += f"  {figure.ratio.median:6.2f} [{figure.ratio.low:.2f}, {figure.ratio.high:.2f}] times"
         calls = figure.counters.get("sleeps", 0.0) + figure.counters.get("wakeups", 0.0)
         text += f"  {figure.switches:.4f} switches"
-        yield text + (f", {calls:.4f} own system calls per message" if figure.counters else " per message")
+        yield text + (f", {calls:.4f} sleeps and wake-ups per message" if figure.counters else " per message")

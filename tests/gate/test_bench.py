@@ -16,6 +16,7 @@ import click
 import numpy as np
 import pytest
 
+from channel import Channel, Counters
 from harness.bench import plan
 from harness.bench.crew import Crew, Stuck
 from harness.bench.measure import PERCENTILES, Cell, LatencyCell, latency, summarize, throughput
@@ -221,6 +222,7 @@ def test_a_run_becomes_a_record_and_lines() -> None:
     assert RunRecord.from_json(record.to_json()) == record
     text = "\n".join(lines(run))
     assert "workers, threads" in text
+    assert "sleeps and wake-ups per message" in text
     assert "skipped: OSError: no such device" in text
 
 
@@ -266,6 +268,16 @@ def test_a_percentile_needs_a_message_beyond_it() -> None:
     assert [percent for percent, _ in cell.percentiles] == [50, 90, 99, 100]
     (line,) = [text for text in lines(BenchRun((), (cell,), ())) if "channel" in text]
     assert line.split()[-2:] == ["-", "-"]
+
+
+def test_a_writer_that_finds_no_room_waits_by_back_off_and_its_pauses_count_as_sleeps() -> None:
+    with Channel.create(capacity=512) as channel:
+        with pytest.raises(TimeoutError):
+            channel.write_many([b"x" * 64] * 20, timeout=0.005)
+        counted = sum(channel.state().counters.values(), Counters())
+        channel.unlink()
+    assert counted.sleeps >= 2
+    assert counted.wakeups == 0
 
 
 def test_a_transport_without_batches_goes_call_by_call_and_its_note_says_so() -> None:
