@@ -15,7 +15,11 @@ from channel import COMPILER, COMPILER_FLAGS
 
 __all__ = ["environment"]
 
-_PACKAGES = ("ipc-channel-harness", "numpy", "scipy", "hypothesis", "matplotlib", "pytest")
+_PACKAGES = (
+    "ipc-channel-harness", "numpy", "scipy", "hypothesis", "matplotlib", "pytest", "ruptures",
+    "cloudtoid-interprocess", "faster-fifo", "iceoryx2", "posix-ipc", "pyzmq",
+)  # fmt: skip
+"""What decides, draws or is measured beside the channel; one that is absent is left out."""
 _GIT_DEADLINE_S = 5.0
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from harness.environment import environment
 from harness.history import PENDING_RETURN, History, HistoryError, operation_record
 from harness.operation import Kind, Status, message_number, message_value, message_writer
 from harness.program import Program, ProgramError, operations
@@ -201,3 +204,19 @@ def test_run_record_refuses_another_file(tmp_path: Path) -> None:
         RunRecord.load(path)
     with pytest.raises(RecordError, match="not a run record"):
         RunRecord.load(tmp_path / "absent.json")
+
+
+def test_the_environment_knows_every_peer_by_its_package() -> None:
+    """A ratio to a peer says little without the peer's version."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    peers = project["optional-dependencies"]["peers"]
+    assert peers
+    installed = {name for name in peers if _is_installed(name)}
+    assert installed <= environment()["packages"].keys()
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False
