@@ -286,7 +286,8 @@ def _environment_table(records: Sequence[RunRecord]) -> list[tuple[str, list[str
     for name in ("load before", "load"):
         if name in found:
             numbers = sorted(float(value) for value in found[name])
-            found[name] = [f"{numbers[0]:g} to {numbers[-1]:g}" if len(numbers) > 1 else f"{numbers[0]:g}"]
+            ends = dict.fromkeys(f"{number:.2f}" for number in (numbers[0], numbers[-1]))
+            found[name] = [f"{' to '.join(ends)} runnable tasks, mean of a minute"]
     if "load" in found:
         found["load after"] = found.pop("load")
     drawn = [record for record in records if record.kind == "stress"]  # nothing else is drawn from the record's seed

@@ -127,6 +127,33 @@ def test_greatest_size() -> None:
     assert len(render(many).encode()) <= MOST_BYTES
 
 
+def test_loads_are_shown_with_what_they_count() -> None:
+    """A raw float of five decimals tells no more than two."""
+    base = record()
+    busy = replace(base, environment={**base.environment, "load_before": 5.71143, "load": 6.5})
+    html = render([busy])
+    assert "5.71 runnable tasks, mean of a minute" in html
+    assert "6.50 runnable tasks" in html
+    assert "0.40 to 5.71 runnable tasks" in render([base, busy])
+
+
+def test_the_explored_table_keeps_a_bound_with_its_name_and_no_empty_column() -> None:
+    details = {"driver": "crash", "executions": 5, "bounds": {"accesses": 4000, "kills": 1}, "exhausted": True}
+    base = replace(record("mwmr", "explored"), kind="explore", metrics=None)
+    html = render([replace(base, details=details)])
+    assert "accesses\N{NO-BREAK SPACE}4,000, kills\N{NO-BREAK SPACE}1" in html
+    assert ">counterexample<" not in html
+    assert "kills\N{NO-BREAK SPACE}none" in render([replace(base, details={**details, "bounds": {"kills": "none"}})])
+    assert ">counterexample<" in render([replace(base, details={**details, "schedule": {"steps": 9}})])
+
+
+def test_the_gate_says_what_built_both_sides() -> None:
+    """The compiler under Environment is the package's; the gate's is CXX."""
+    details = {"reference": "abc", "compiler": "g++ 12.2.0", "judgements": []}
+    html = render([replace(record(), kind="gate", metrics=None, details=details)])
+    assert "Against abc, both built by g++ 12.2.0" in html
+
+
 @pytest.mark.parametrize("kind", ["gate", "bench", "explore", "mutants", "of another time"])
 def test_kinds_without_details_do_not_break_the_page(kind: str) -> None:
     assert "<h1>PASS</h1>" in render([replace(record(), kind=kind, metrics=None, details={})])
