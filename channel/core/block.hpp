@@ -58,7 +58,7 @@ public:
     [[gnu::always_inline]] void count(Operation operation, const Effort& effort, u64 calls = 1) {
         add(operation, Counter::calls, calls);
         const bool trouble = (effort.conflicts | effort.sleeps | effort.wakeups | effort.recoveries) != 0;
-        if (trouble || effort.rounds > 1) [[unlikely]] count_trouble(operation, effort);
+        if (trouble || effort.rounds > calls) [[unlikely]] count_trouble(operation, effort, calls);
     }
 
     std::vector<Participant> participants() const {
@@ -163,9 +163,9 @@ protected:
     std::atomic<u64> me_{0};
 
 private:
-    [[gnu::noinline]] void count_trouble(Operation operation, const Effort& effort) {
+    [[gnu::noinline]] void count_trouble(Operation operation, const Effort& effort, u64 calls) {
         add(operation, Counter::conflicts, effort.conflicts);
-        add(operation, Counter::retries, effort.retries());
+        add(operation, Counter::retries, effort.retries(std::max<u64>(calls, 1)));
         add(operation, Counter::sleeps, effort.sleeps);
         add(operation, Counter::wakeups, effort.wakeups);
         add(operation, Counter::recoveries, effort.recoveries);

@@ -29,7 +29,10 @@ struct Effort {
     std::uint32_t recoveries = 0; // dead owners replaced
     Nanoseconds slept = 0;
 
-    std::uint32_t retries() const { return rounds == 0 ? 0 : rounds - 1; }
+    // Rounds after the first of each call; if of several calls, `calls` of them.
+    std::uint32_t retries(std::uint64_t calls = 1) const {
+        return rounds > calls ? rounds - static_cast<std::uint32_t>(calls) : 0;
+    }
 };
 
 // Exponential back-off, from Policy::start_sleep to Policy::max_sleep.

@@ -10,6 +10,7 @@
 #include "channel/core/channel.hpp"
 #include "channel/core/real_memory.hpp"
 #include "harness/native/record.hpp"
+#include "harness/native/tally.hpp"
 
 namespace harness {
 
@@ -35,40 +36,40 @@ public:
     }
 
     // Write `count` messages of `size` bytes, `batch` a call. Returns what all calls cost.
-    ipc::Effort send(std::size_t count, std::size_t size, std::size_t batch) {
+    Tally send(std::size_t count, std::size_t size, std::size_t batch) {
         const Source source{{room_.data(), size}};
-        ipc::Effort effort;
-        for (std::size_t sent = 0; sent < count;) {
+        Tally all;
+        for (std::size_t sent = 0; sent < count; ++all.calls) {
             if (batch == 1) {
                 ipc::Position id;
-                check(channel_.write(source.bytes, id, give_up_, effort, hook_));
+                check(channel_.write(source.bytes, id, give_up_, all.effort, hook_));
                 ++sent;
             } else {
                 std::size_t done = 0;
-                check(channel_.write_many(source, std::min(batch, count - sent), done, give_up_, effort, hook_));
+                check(channel_.write_many(source, std::min(batch, count - sent), done, give_up_, all.effort, hook_));
                 sent += done;
             }
         }
-        return effort;
+        return all;
     }
 
     // Read `count` messages, up to `batch` a call.
-    ipc::Effort receive(std::size_t count, std::size_t batch) {
+    Tally receive(std::size_t count, std::size_t batch) {
         Sink sink{room_.data(), room_.size()};
-        ipc::Effort effort;
-        for (std::size_t received = 0; received < count;) {
+        Tally all;
+        for (std::size_t received = 0; received < count; ++all.calls) {
             if (batch == 1) {
                 ipc::Position id;
-                check(channel_.read(sink, id, give_up_, effort, hook_));
+                check(channel_.read(sink, id, give_up_, all.effort, hook_));
                 ++received;
             } else {
                 std::size_t taken = 0;
                 const std::size_t wanted = std::min(batch, count - received);
-                check(channel_.read_many(sink, wanted, taken, give_up_, effort, hook_));
+                check(channel_.read_many(sink, wanted, taken, give_up_, all.effort, hook_));
                 received += taken;
             }
         }
-        return effort;
+        return all;
     }
 
 private:

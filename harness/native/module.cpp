@@ -136,13 +136,13 @@ public:
     void send(std::size_t count, std::size_t size, std::size_t batch, const PolicyNumbers& numbers,
               Nanoseconds give_up) const {
         if (size > block_->geometry().max_message()) throw nb::value_error("the message is larger than max_message");
-        const ipc::Effort effort = bare(numbers, give_up, [&](BareLoops& loops) { return loops.send(count, size, batch); });
-        block_->count(ipc::Operation::write, effort, (count + batch - 1) / batch);
+        const Tally all = bare(numbers, give_up, [&](BareLoops& loops) { return loops.send(count, size, batch); });
+        block_->count(ipc::Operation::write, all.effort, all.calls);
     }
 
     void receive(std::size_t count, std::size_t batch, const PolicyNumbers& numbers, Nanoseconds give_up) const {
-        const ipc::Effort effort = bare(numbers, give_up, [&](BareLoops& loops) { return loops.receive(count, batch); });
-        block_->count(ipc::Operation::read, effort, (count + batch - 1) / batch);
+        const Tally all = bare(numbers, give_up, [&](BareLoops& loops) { return loops.receive(count, batch); });
+        block_->count(ipc::Operation::read, all.effort, all.calls);
     }
 
 private:

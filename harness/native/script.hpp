@@ -14,6 +14,7 @@
 #include "harness/native/instrumented_memory.hpp"
 #include "harness/native/payload.hpp"
 #include "harness/native/run_memory.hpp"
+#include "harness/native/tally.hpp"
 
 namespace harness {
 
@@ -52,21 +53,7 @@ private:
     bool repeats_;
 };
 
-// What the calls of one kind cost together, for the participant's counters.
-struct Tally {
-    u64 calls = 0;
-    ipc::Effort effort;
-
-    void add(const ipc::Effort& one) {
-        ++calls;
-        effort.rounds += one.rounds;
-        if (one.rounds <= 1 && one.sleeps == 0 && one.wakeups == 0) return;
-        effort.conflicts += one.conflicts;
-        effort.sleeps += one.sleeps;
-        effort.wakeups += one.wakeups;
-        effort.recoveries += one.recoveries;
-    }
-};
+// For the participant's counters.
 using Tallies = std::array<Tally, ipc::kOperations>;
 
 constexpr ipc::Operation counted_as(Kind kind) {

@@ -41,6 +41,23 @@ def test_the_channel_s_counters_include_what_a_script_did() -> None:
         "peek": 1,
         "skip": 2,
     }
+    assert not any(counter.retries for counter in counters.values())  # nobody was in the way
+
+
+def test_loops_count_their_calls_and_no_retry_where_nobody_is_in_the_way() -> None:
+    memory = bytearray(suggest_size(8192, 4))
+    policy, give_up = ChannelConfig().policy(), time.monotonic_ns() + PATIENCE_NS
+    with Channel.create_in(memory, participants=4) as channel:
+        attachment = _native.Attachment.buffer(memory)
+        attachment.send(100, 8, 1, policy, give_up)
+        attachment.send(128, 8, 64, policy, give_up)
+        attachment.receive(100, 1, policy, give_up)
+        attachment.receive(128, 1_000, policy, give_up)
+        counters = channel.state().counters
+    assert {name: (counter.calls, counter.retries) for name, counter in counters.items() if counter.calls} == {
+        "write": (102, 0),
+        "read": (101, 0),
+    }
 
 
 def test_a_script_that_the_run_does_not_start_gives_up() -> None:
