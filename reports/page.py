@@ -20,6 +20,7 @@ from harness.record import Failure, RunRecord, Timeline
 from harness.verdict import Outcome
 from harness.words import again, before_and_after, counted, plural
 from reports.interleaving import Lines, lines
+from reports.noise import own_noise
 from reports.plots import Plot, performance
 from reports.results import assertions, label, operations, overall, variant
 from reports.sections import Section, sections
@@ -293,6 +294,7 @@ def _environment_table(records: Sequence[RunRecord]) -> list[tuple[str, list[str
     drawn = [record for record in records if record.kind == "stress"]  # nothing else is drawn from the record's seed
     if drawn:
         found["seed of the programs"] = list(dict.fromkeys(str(record.seed) for record in drawn))
+    found["own noise"] = own_noise(records) or ["not measured in this run; gate and bench measure it"]
     return [(name, values[:12]) for name, values in found.items()]
 
 

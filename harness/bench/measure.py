@@ -237,6 +237,15 @@ class LatencyCell:
         }
 
 
+QUEUED = "messages queued up: the machine was too busy to take one before the next"
+"""The note of a one-way latency that is the length of a queue, and says nothing of the transport."""
+
+
+def queued(p50_ns: float, pace_ns: float) -> bool:
+    """Was the median message on its way for longer than ten take to come? Wake-ups take two or three."""
+    return p50_ns > 10 * pace_ns
+
+
 def latency(
     makers: Sequence[Make],
     kind: str,
@@ -293,5 +302,7 @@ def latency(
         percentiles = tuple(zip([*told, 100.0], map(float, ranks), strict=True))
         medians = tuple(float(np.median(row)) for row in seen[i])
         p50 = summarize(medians)
+        if kind == "one way" and queued(p50.median, pace_ns):
+            note = "; ".join(filter(None, (note, QUEUED)))
         cells.append(LatencyCell(name, kind, on, size, len(everything), percentiles, p50, medians, note=note))
     return cells

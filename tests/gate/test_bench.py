@@ -19,7 +19,7 @@ import pytest
 from channel import Channel, Counters
 from harness.bench import plan
 from harness.bench.crew import Crew, Stuck
-from harness.bench.measure import PERCENTILES, Cell, LatencyCell, latency, summarize, throughput
+from harness.bench.measure import PERCENTILES, QUEUED, Cell, LatencyCell, latency, summarize, throughput
 from harness.bench.peers import PEERS, FasterFifo, ThreadSimpleQueue, peers
 from harness.bench.plan import FULL, QUICK, BenchRun
 from harness.bench.record import bench_record, lines
@@ -148,6 +148,14 @@ def test_latencies_are_measured_per_message(on: str) -> None:
         values = [value for _, value in cell.percentiles]
         assert values == sorted(values)
         assert values[0] > 0
+
+
+def test_a_one_way_latency_that_is_a_queue_says_so() -> None:
+    """One message each nanosecond is more than anything takes."""
+    (hurried,) = latency([ChannelTransport], "one way", "processes", rounds=1, count=200, pace_ns=1)
+    (there_and_back,) = latency([ChannelTransport], "round trip", "processes", rounds=1, count=50, pace_ns=1)
+    assert hurried.note == QUEUED
+    assert there_and_back.note == ""
 
 
 def test_a_thread_that_waits_for_its_next_message_leaves_the_gil_to_the_one_that_receives() -> None:
