@@ -278,8 +278,8 @@ VICTIM = channel(
     writes(1, 20, size=24, think=5_000_000),
     script({"kind": Kind.READ, "think": 100_000_000}, *({"kind": Kind.READ} for _ in range(60))),
 )
-# The victim has written about fifty messages of one ownership, in a ring for fifteen that is read at the same time: by three,
-# and with so much noise that the ring is seldom full, which would end the ownership before a lap.
+# The victim has written about fifty messages of one ownership, in a ring for fifteen that is read at the same time: by
+# three, and with so much noise that the ring is seldom full, which would end the ownership before a lap.
 BATCH_VICTIM = channel(
     script({"kind": Kind.WRITE_MANY, "value": message_value(0, 0), "size": 8, "count": 64}),
     writes(1, 20, size=24, think=5_000_000),
