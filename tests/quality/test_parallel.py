@@ -84,11 +84,11 @@ def test_what_was_seen_once_is_told_as_that_and_not_shrunk() -> None:
         return seen
 
     class Once:
-        calls = 0
+        def __init__(self) -> None:
+            self.numbers = itertools.count(1)  # its next() is one step: two threads that added 1 could both pass 40 by
 
         def get(self) -> int:
-            self.calls += 1
-            return 2 if self.calls == 40 else 1
+            return 2 if next(self.numbers) == 40 else 1
 
     seen = Once()
     found = find_counterexample(make, Ones(), GET)
