@@ -358,13 +358,13 @@ private:
     // Publishes messages `done` to `end` of `source` at `tail`, or as many as there is room for and as make a group, and
     // moves both past them. The caller holds the owner word.
     //
-    // A group is laid out behind the unpublished header at `tail`, where no reader looks, and appears by the store of its
-    // first header. So its stores go forward through the ring and nowhere else, which is what lets a core fetch the lines
-    // ahead; one other store for each message takes three times as long where the reader's cache is far
-    // (docs/decisions/0030). Hence no counter in the loop that has to be kept in memory.
+    // A group is laid out behind the unpublished header at `tail`, beyond which no reader of this lap looks, and appears
+    // by the store of its first header. So its stores go forward through the ring and nowhere else, which is what lets a
+    // core fetch the lines ahead; one other store for each message takes three times as long where the reader's cache is
+    // far (docs/decisions/0030). Hence no counter in the loop that has to be kept in memory.
     template <class S>
     Status append(Position& tail, S&& source, std::size_t end, std::size_t& done) {
-        constexpr bool one = std::is_same_v<std::remove_cvref_t<S>, OneMessage>;
+        constexpr bool one = std::is_same_v<std::remove_cvref_t<S>, OneMessage>;  // known to the compiler: no loop
         const Position start = tail;
         const std::size_t first = done;
         if ((start & kClosed) != 0) return Status::closed;

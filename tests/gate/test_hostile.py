@@ -311,8 +311,10 @@ def test_a_core_that_hangs_does_not_outlive_a_gate_that_was_killed(tmp_path: Pat
     broken_reads(copy_of_the_core(tmp_path / "tree"), 'for (;;) asm volatile("");')
     library = Builder(ROOT, tmp_path / "cache").build(tree_of(ROOT, str(tmp_path / "tree")), "counters.cpp")
     with subprocess.Popen([sys.executable, "-P", "-c", COUNTING, str(library)]) as parent:
+        end = time.monotonic() + 60
         while not (loaded := having_loaded(library, parent.pid)):
             assert parent.poll() is None
+            assert time.monotonic() < end, parent.kill()
         parent.kill()
     end = time.monotonic() + 10
     while Path(f"/proc/{loaded[0]}").exists():
